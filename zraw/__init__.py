@@ -1,0 +1,97 @@
+"""ZeroMQ for Python with nothing in between.
+
+zraw binds libzmq's C API one to one: a function keeps its name, the prefix says
+where it lives, and the first argument becomes `self`.
+
+    zmq_ctx_xxx(ctx, ...)      Context.xxx(...)
+    zmq_xxx(socket, ...)       Socket.xxx(...)
+    zmq_msg_xxx(msg, ...)      Message.xxx(...)
+    any other zmq_xxx(...)     zraw.xxx(...)
+    ZMQ_XXX                    zraw.ZMQ_XXX
+    -1 and errno               an exception whose class follows from errno
+"""
+
+from pathlib import Path as _Path
+
+try:
+    from zraw import constants
+    from zraw.constants import *
+    from zraw.context import Context
+    from zraw.error import (
+        AddressInUse,
+        AddressNotAvailable,
+        Again,
+        ConnectionRefused,
+        ContextTerminated,
+        ForkError,
+        HostUnreachable,
+        IncompatibleProtocol,
+        InvalidArgument,
+        InvalidMessage,
+        InvalidState,
+        NoIOThread,
+        NotASocket,
+        NotFound,
+        NotSupported,
+        PermissionDenied,
+        ProtocolNotSupported,
+        SocketInUse,
+        TimedOut,
+        TooManySockets,
+        ZMQError,
+    )
+    from zraw.library import errno, has, strerror, version
+    from zraw.message import Message
+    from zraw.release import Tracker
+    from zraw.socket import Socket
+except ModuleNotFoundError as _error:
+    if not str(_error.name).startswith("zraw."):
+        raise
+    raise ImportError(
+        f"zraw is not built in {_Path(__file__).parent}: run 'pip install -e .' there, "
+        "or start Python elsewhere to use the installed one"
+    ) from _error
+
+__version__ = "0.1.0"
+
+
+def get_include() -> str:
+    """Return the folder that holds zraw's C headers."""
+    package = _Path(__file__).parent
+    installed = package / "include"
+    return str(installed if installed.is_dir() else package.parent / "include")
+
+
+__all__ = [
+    "AddressInUse",
+    "AddressNotAvailable",
+    "Again",
+    "ConnectionRefused",
+    "Context",
+    "ContextTerminated",
+    "ForkError",
+    "HostUnreachable",
+    "IncompatibleProtocol",
+    "InvalidArgument",
+    "InvalidMessage",
+    "InvalidState",
+    "Message",
+    "NoIOThread",
+    "NotASocket",
+    "NotFound",
+    "NotSupported",
+    "PermissionDenied",
+    "ProtocolNotSupported",
+    "Socket",
+    "SocketInUse",
+    "TimedOut",
+    "TooManySockets",
+    "Tracker",
+    "ZMQError",
+    "errno",
+    "get_include",
+    "has",
+    "strerror",
+    "version",
+]
+__all__ += [_name for _name in vars(constants) if _name.startswith(("E", "ZMQ_"))]

@@ -1,0 +1,129 @@
+"""Write constants.py from zmq.h: names from its #defines, values from cpp.
+
+The build runs this file before anything is compiled, so it uses the standard
+library alone.  Nothing is executed on the target: a cross build works.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+
+HEADER = '''"""Every constant of zmq.h, under its full C name.
+
+Written by the build from the zmq.h that zraw was compiled with (libzmq {version}),
+its draft block included.  A name that the header lacks does not exist here.
+"""
+
+from typing import Final
+'''
+# Not constants: include guard, export attribute, plumbing, valueless flags.
+NOT_CONSTANTS = {
+    "__ZMQ_H_INCLUDED__",
+    "ZMQ_EXPORT",
+    "ZMQ_DEFINED_STDINT",
+    "ZMQ_HAVE_TIMERS",
+    "ZMQ_HAVE_POLLER",
+    "ZMQ_BUILD_DRAFT_API",
+    "ZMQ_VERSION",
+    "_WIN32_WINNT",
+}
+DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Z_][A-Z0-9_]*)(?![\w(])", re.M)
+
+
+def compiler() -> list[str]:
+    """Return the C compiler's command, as the build itself will use it."""
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+
+
+def preprocess(include_dirs: list[str]) -> tuple[str, dict[str, str]]:
+    """Return the path of the zmq.h found and every macro defined after it."""
+    flags = [f"-I{directory}" for directory in include_dirs]
+    flags.append("-DZMQ_BUILD_DRAFT_API")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("#include <errno.h>\n#include <zmq.h>\n")
+        macros = run([*compiler(), *flags, "-dM", "-E", str(source)])
+        places = run([*compiler(), *flags, "-E", str(source)])
+    found = re.search(r'^# \d+ "([^"]*\bzmq\.h)"', places, re.M)
+    if not found:
+        raise FileNotFoundError("zmq.h")
+    pairs = re.findall(r"^#define (\w+)(?: (.*))?$", macros, re.M)
+    return found.group(1), dict(pairs)
+
+
+def run(command: list[str]) -> str:
+    """Return the standard output of a command that has to succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise FileNotFoundError(f"{shlex.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def value(text: str, macros: dict[str, str]) -> int | str:
+    """Fold a macro's text: literals, names of other macros, + - | << and ~."""
+
+    def fold(node: ast.AST) -> int | str:
+        if isinstance(node, ast.Expression):
+            return fold(node.body)
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, str)):
+            return node.value
+        if isinstance(node, ast.Name):
+            return value(macros[node.id], macros)
+        if isinstance(node, ast.UnaryOp):
+            operand = fold(node.operand)
+            assert isinstance(operand, int)
+            return -operand if isinstance(node.op, ast.USub) else ~operand
+        if isinstance(node, ast.BinOp):
+            left, right = fold(node.left), fold(node.right)
+            assert isinstance(left, int) and isinstance(right, int)
+            match node.op:
+                case ast.Add():
+                    return left + right
+                case ast.Sub():
+                    return left - right
+                case ast.BitOr():
+                    return left | right
+                case ast.LShift():
+                    return left << right
+        raise ValueError(f"cannot fold {text!r}")
+
+    return fold(ast.parse(text.strip(), mode="eval"))
+
+
+def names(header: str) -> list[str]:
+    """Return the constants that the header's text defines, in its order."""
+    found = dict.fromkeys(DEFINE.findall(header))
+    return [name for name in found if name not in NOT_CONSTANTS]
+
+
+def constants(include_dirs: list[str]) -> dict[str, int | str]:
+    """Return name and value of every constant of the zmq.h found."""
+    path, macros = preprocess(include_dirs)
+    header = Path(path).read_text(encoding="utf-8", errors="replace")
+    found = {name: value(macros[name], macros) for name in names(header)}
+    major, minor, patch = (
+        int(found[f"ZMQ_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
+    )
+    found["ZMQ_VERSION"] = major * 10000 + minor * 100 + patch
+    return found
+
+
+def write(target: Path, include_dirs: list[str]) -> tuple[int, int, int]:
+    """Write constants.py to `target` and return the header's version."""
+    found = constants(include_dirs)
+    version = tuple(
+        int(found[f"ZMQ_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
+    )
+    lines = [HEADER.format(version=".".join(map(str, version)))]
+    lines += [f"{name}: Final = {number!r}" for name, number in found.items()]
+    text = "\n".join(lines).replace("'", '"') + "\n"
+    if not target.exists() or target.read_text() != text:
+        target.write_text(text)
+    return version  # type: ignore[return-value]

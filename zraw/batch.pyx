@@ -1,0 +1,428 @@
+"""Messages of several frames, and many messages, in one call.
+
+Everything that can be refused is refused before the first frame is sent: types
+are looked at, buffers are held, large ones pinned, Messages claimed.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport PyObject
+from libc.errno cimport EAGAIN, EINTR, EINVAL
+from libc.stddef cimport size_t
+
+from zraw.error cimport fail
+from zraw.guard cimport GuardedSocket, enter, leave
+from zraw.libzmq cimport (
+    ZMQ_DONTWAIT,
+    ZMQ_SNDMORE,
+    zmq_errno,
+    zmq_msg_close,
+    zmq_msg_data,
+    zmq_msg_init,
+    zmq_msg_init_size,
+    zmq_msg_more,
+    zmq_msg_move,
+    zmq_msg_recv,
+    zmq_msg_size,
+    zmq_msg_t,
+    zmq_send,
+)
+from zraw.message cimport Message, claim, empty_message, unclaim
+from zraw.receiving cimport LARGE, body, copy_memory, recv_frame
+from zraw.release cimport drain, pin
+from zraw.sending cimport frame_t, refuse_open_message, send_frame, send_frames
+
+cdef enum:
+    FEW = 8                # frames that need no allocation
+    BREATH = 1024          # messages after which handlers run and the GIL is offered
+    BREATH_BYTES = 1 << 20
+
+
+cdef int check_flags(int flags, int allowed, str call) except -1:
+    if flags & ~allowed:
+        names = "ZMQ_DONTWAIT or ZMQ_SNDMORE" if allowed & ZMQ_SNDMORE else \
+            "ZMQ_DONTWAIT"
+        raise ValueError(f"{call}: flags: {names}, not {flags}")
+    return 0
+
+
+cdef int plan(GuardedSocket socket, frame_t *frame, object part, str call,
+              Py_ssize_t index) except -1:
+    """Make `frame` ready to be sent from `part`, and hold what it needs.
+
+    index: of the part in a batch, for messages; -1 if it is the only one.
+    """
+    cdef bint pinned
+    frame.msg = NULL
+    frame.constant = False
+    frame.keep = index >= 0
+    frame.own = False
+    frame.message = NULL
+    frame.view = NULL
+    if PyBytes_CheckExact(part):
+        frame.data = PyBytes_AS_STRING(part)
+        frame.size = PyBytes_GET_SIZE(part)
+        pinned = frame.size >= socket.pin_limit
+        return make_own(frame, part, pinned) if pinned or frame.size > LARGE else 0
+    if isinstance(part, Message):
+        return plan_message(frame, <Message> part, call, index)
+    frame.view = <Py_buffer *> PyMem_Malloc(sizeof(Py_buffer))
+    if frame.view == NULL:
+        raise MemoryError(call)
+    try:
+        PyObject_GetBuffer(part, frame.view, PyBUF_SIMPLE)
+    except BaseException as error:
+        PyMem_Free(frame.view)
+        if isinstance(error, TypeError):
+            raise TypeError(f"{name_of(call, index)}: bytes, a buffer or a Message, "
+                            f"not {type(part).__name__}"
+                            + (": encode it" if isinstance(part, str) else "")
+                            ) from None
+        if isinstance(error, BufferError):
+            raise BufferError(f"{name_of(call, index)}: {error}") from None
+        raise
+    frame.data = frame.view.buf if frame.view.len else <const char *> b""
+    frame.size = frame.view.len
+    if frame.size > LARGE:
+        try:
+            make_own(frame, part, False)
+        except BaseException:
+            release(frame, False)
+            raise
+    return 0
+
+
+cdef str name_of(str call, Py_ssize_t index):
+    return f"{call}: data" if index < 0 else f"{call}: item {index}"
+
+
+cdef int plan_message(frame_t *frame, Message message, str call,
+                      Py_ssize_t index) except -1:
+    if message.busy and message.live and index >= 0:
+        # Most likely not in another thread, but earlier in this very call.
+        raise ValueError(f"{name_of(call, index)}: a Message that is in use: each may "
+                         "stand in one call, once")
+    claim(message, name_of(call, index))
+    frame.msg = &message.msg
+    frame.size = zmq_msg_size(frame.msg)
+    frame.message = <PyObject *> message
+    return 0
+
+
+cdef int make_own(frame_t *frame, object part, bint pinned) except -1:
+    """Make a message of the call's own: of pinned memory, or of a large copy."""
+    cdef zmq_msg_t *msg = <zmq_msg_t *> PyMem_Malloc(sizeof(zmq_msg_t))
+    if msg == NULL:
+        raise MemoryError
+    try:
+        if pinned:
+            pin(msg, part, None, None)
+        elif zmq_msg_init_size(msg, frame.size) < 0:
+            raise MemoryError(f"a copy of {frame.size} bytes")
+        else:
+            copy_memory(zmq_msg_data(msg), frame.data, frame.size)
+    except BaseException:
+        PyMem_Free(msg)
+        raise
+    frame.msg = msg
+    frame.own = True
+    return 0
+
+
+cdef void release(frame_t *frame, bint sent) noexcept:
+    """Undo plan(); a Message that was sent is empty from now on."""
+    cdef Message message
+    if frame.view != NULL:
+        PyBuffer_Release(frame.view)
+        PyMem_Free(frame.view)
+    if frame.own:
+        zmq_msg_close(frame.msg)
+        PyMem_Free(frame.msg)
+    elif frame.message != NULL:
+        message = <Message> frame.message
+        if sent:
+            message.reset()
+        unclaim(message)
+
+
+cdef tuple frames_of(object parts, str what):
+    """Return the frames of one message; a tuple, so that nobody changes it."""
+    if not isinstance(parts, (list, tuple)):
+        if isinstance(parts, (str, bytes, bytearray, memoryview, Message)):
+            raise TypeError(f"{what}: a sequence of frames, not "
+                            f"{type(parts).__name__}")
+        try:
+            parts = iter(parts)
+        except TypeError:
+            raise TypeError(f"{what}: a sequence of frames, not "
+                            f"{type(parts).__name__}") from None
+    cdef tuple frames = tuple(parts)
+    if not frames:
+        raise ValueError(f"{what}: at least one frame")
+    return frames
+
+
+cdef int send_one(GuardedSocket socket, object data, int flags, str call,
+                  size_t *size) except -1:
+    """Send one frame of any kind; return 0 or the errno, guard free."""
+    cdef frame_t frame
+    cdef int err = EINVAL
+    check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, call)
+    plan(socket, &frame, data, call, -1)
+    try:
+        enter(socket, call)
+        err = send_frame(socket, &frame, flags, call)
+        leave(socket)
+        size[0] = frame.size
+    finally:
+        release(&frame, err == 0)
+    drain()
+    return err
+
+
+cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
+    """Send one message."""
+    cdef frame_t few[FEW]
+    cdef frame_t *frames = few
+    cdef tuple items = frames_of(parts, "send_multipart(): parts")
+    cdef Py_ssize_t count = len(items), planned = 0, i
+    cdef bint sent = False
+    cdef int err
+    check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_multipart()")
+    if count > FEW:
+        frames = <frame_t *> PyMem_Malloc(count * sizeof(frame_t))
+        if frames == NULL:
+            raise MemoryError("send_multipart()")
+    try:
+        while planned < count:
+            plan(socket, &frames[planned], items[planned], "send_multipart()", planned)
+            planned += 1
+        enter(socket, "send_multipart()")
+        refuse_open_message(socket, flags, "send_multipart()")
+        err = send_frames(socket, frames, count, flags, "send_multipart()")
+        leave(socket)
+        if err:
+            fail(err, socket.describe("send_multipart()"))
+        sent = True
+    finally:
+        for i in range(planned):
+            release(&frames[i], sent)
+        if frames != few:
+            PyMem_Free(frames)
+    drain()
+    return 0
+
+
+cdef int breathe(GuardedSocket socket, Py_ssize_t done, size_t *volume,
+                 str call) except -1:
+    """Every BREATH messages or BREATH_BYTES: offer the GIL, run handlers."""
+    if done % BREATH and volume[0] < BREATH_BYTES:
+        return 0
+    volume[0] = 0
+    with nogil:
+        pass
+    return socket.run_handlers(call)
+
+
+cdef Py_ssize_t send_batch(GuardedSocket socket, object messages,
+                           int flags) except -1:
+    """Send many messages; return how many were accepted."""
+    cdef tuple items
+    cdef object item
+    if not isinstance(messages, (list, tuple)):
+        raise TypeError("send_many(): messages: a list or tuple of messages, not "
+                        f"{type(messages).__name__}")
+    check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_many()")
+    items = tuple(messages)
+    for item in items:
+        if not PyBytes_CheckExact(item) or (
+                <size_t> PyBytes_GET_SIZE(item) >= socket.pin_limit):
+            return send_planned(socket, items, flags)
+    return send_bytes(socket, items, flags)
+
+
+cdef Py_ssize_t finish(GuardedSocket socket, Py_ssize_t sent, int err) except -1:
+    """Leave the guard; the first error of a batch that sent something is kept in."""
+    leave(socket)
+    if err and not sent:
+        fail(err, socket.describe("send_many()"))
+    drain()
+    return sent
+
+
+cdef Py_ssize_t send_bytes(GuardedSocket socket, tuple items, int flags) except -1:
+    """Send messages that are all short bytes."""
+    cdef Py_ssize_t sent = 0
+    cdef size_t volume = 0
+    cdef frame_t frame
+    cdef int err = 0
+    frame.msg = NULL
+    frame.constant = False
+    enter(socket, "send_many()")
+    refuse_open_message(socket, flags, "send_many()")
+    try:
+        for item in items:
+            frame.data = PyBytes_AS_STRING(item)
+            frame.size = PyBytes_GET_SIZE(item)
+            if socket.detour or zmq_send(socket.ptr, frame.data, frame.size,
+                                         flags | ZMQ_DONTWAIT) < 0:
+                err = send_frame(socket, &frame, flags, "send_many()")
+                if err:
+                    break
+            sent += 1
+            volume += frame.size
+            breathe(socket, sent, &volume, "send_many()")
+    except BaseException as error:
+        error.sent = sent
+        raise
+    return finish(socket, sent, err)
+
+
+cdef Py_ssize_t send_planned(GuardedSocket socket, tuple items, int flags) except -1:
+    """Send messages of any kind, each whole."""
+    cdef list messages = [
+        frames_of(item, f"send_many(): item {i}")
+        if isinstance(item, (list, tuple)) else (item,)
+        for i, item in enumerate(items)]
+    cdef Py_ssize_t count = 0, planned = 0, sent = 0, accepted = 0, length, i
+    cdef size_t volume = 0
+    cdef frame_t *frames
+    cdef int err = 0
+    cdef tuple message
+    for message in messages:
+        count += len(message)
+    frames = <frame_t *> PyMem_Malloc(count * sizeof(frame_t))
+    if frames == NULL:
+        raise MemoryError("send_many()")
+    try:
+        for message in messages:
+            for part in message:
+                plan(socket, &frames[planned], part, "send_many()", sent)
+                planned += 1
+            sent += 1
+        sent = 0
+        enter(socket, "send_many()")
+        refuse_open_message(socket, flags, "send_many()")
+        try:
+            for message in messages:
+                length = len(message)
+                err = send_frames(socket, &frames[accepted], length, flags,
+                                  "send_many()")
+                if err:
+                    break
+                for i in range(accepted, accepted + length):
+                    volume += frames[i].size
+                accepted += length
+                sent += 1
+                breathe(socket, sent, &volume, "send_many()")
+        except BaseException as error:
+            error.sent = sent
+            raise
+    finally:
+        for i in range(planned):
+            release(&frames[i], i < accepted)
+        PyMem_Free(frames)
+    return finish(socket, sent, err)
+
+
+cdef object take(zmq_msg_t *msg, bint copy):
+    """Turn the frame in `msg` into bytes, or move it into a Message."""
+    cdef Message message
+    if copy:
+        return body(msg)
+    message = empty_message()
+    zmq_msg_move(&message.msg, msg)
+    return message
+
+
+cdef list take_parts(GuardedSocket socket, zmq_msg_t *msg, bint copy, int *err):
+    """Take the frame in `msg` and those that follow it: they are all there.
+
+    A signal does not part them: its handlers run once the message is whole.
+    None, and the errno, if the context was shut down meanwhile.
+    """
+    cdef list parts = []
+    cdef bint more = zmq_msg_more(msg)
+    cdef int rc
+    parts.append(take(msg, copy))
+    while more:
+        rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
+        while rc < 0 and zmq_errno() == EINTR:
+            rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
+        if rc < 0:
+            err[0] = zmq_errno()
+            return None
+        more = zmq_msg_more(msg)
+        parts.append(take(msg, copy))
+    return parts
+
+
+cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
+                     str call):
+    """Receive one message as a list; None if it is only a trial and none is there."""
+    cdef zmq_msg_t msg
+    cdef list parts = None
+    cdef int err
+    check_flags(flags, ZMQ_DONTWAIT, call)
+    zmq_msg_init(&msg)
+    enter(socket, call)
+    err = recv_frame(socket, &msg, flags, call)
+    if not err:
+        parts = take_parts(socket, &msg, copy, &err)
+    leave(socket)
+    zmq_msg_close(&msg)
+    if err and not (trying and err == EAGAIN):
+        fail(err, socket.describe(call))
+    drain()
+    return parts
+
+
+cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
+                     bint copy, bint multipart):
+    """Wait for one message, then take those that are there."""
+    cdef zmq_msg_t msg
+    cdef list messages = [], parts
+    cdef Py_ssize_t taken = 0
+    cdef size_t volume = 0
+    cdef int err
+    check_flags(flags, ZMQ_DONTWAIT, "recv_many()")
+    if max_messages < 1:
+        raise ValueError(f"recv_many(): max_messages: 1 or more, not {max_messages}")
+    zmq_msg_init(&msg)
+    enter(socket, "recv_many()")
+    err = recv_frame(socket, &msg, flags, "recv_many()")
+    if err:
+        leave(socket)
+        fail(err, socket.describe("recv_many()"))
+    try:
+        while True:
+            volume += zmq_msg_size(&msg)
+            if multipart or zmq_msg_more(&msg):
+                parts = take_parts(socket, &msg, copy, &err)
+                if err:
+                    break
+                messages.append(parts)
+            else:
+                messages.append(take(&msg, copy))
+            taken += 1
+            if taken == max_messages:
+                break
+            breathe(socket, taken, &volume, "recv_many()")
+            if zmq_msg_recv(&msg, socket.ptr, ZMQ_DONTWAIT) < 0:
+                break
+    except BaseException as error:
+        # Raised by a signal handler; what was taken must not be lost with it.
+        error.received = messages
+        zmq_msg_close(&msg)
+        raise
+    leave(socket)
+    zmq_msg_close(&msg)
+    if err and not taken:
+        fail(err, socket.describe("recv_many()"))
+    drain()
+    return messages

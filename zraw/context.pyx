@@ -1,0 +1,471 @@
+"""Context, and the end of everything.  Functions of the form zmq_ctx_xxx()."""
+
+import atexit
+from _weakrefset import WeakSet
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EINTR, EPERM
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.string cimport memset
+
+from zraw.error cimport fail
+from zraw.guard cimport (
+    ZRAW_CLOSING,
+    ZRAW_PARKED,
+    GuardedSocket,
+    begin_exit,
+    block_signals,
+    fork_generation,
+    monotonic_ns,
+    nap,
+    socket_int,
+    zraw_take,
+)
+from zraw.libzmq cimport (
+    ENOTSUP,
+    ETERM,
+    ZMQ_IO_THREADS,
+    ZMQ_LINGER,
+    ZMQ_THREAD_NAME_PREFIX,
+    zmq_close,
+    zmq_ctx_get,
+    zmq_ctx_get_ext,
+    zmq_ctx_new,
+    zmq_ctx_set,
+    zmq_ctx_set_ext,
+    zmq_ctx_shutdown,
+    zmq_ctx_term,
+    zmq_errno,
+    zmq_setsockopt,
+)
+from zraw.option cimport c_string
+from zraw.release cimport drain, stop
+
+cdef extern from "errno.h" nogil:
+    int errno
+
+cdef extern from "pythread.h" nogil:
+    unsigned long PyThread_start_new_thread(void (*function)(void *) noexcept nogil,
+                                            void *argument)
+    const unsigned long PYTHREAD_INVALID_THREAD_ID
+
+cdef extern from *:
+    """
+    #ifdef _MSC_VER
+    #include <intrin.h>
+    #define zraw_count(n, by) _InterlockedExchangeAdd((volatile long *)(n), (by))
+    #else
+    #define zraw_count(n, by) __atomic_fetch_add((n), (by), __ATOMIC_SEQ_CST)
+    #endif
+    """
+    int zraw_count(int *number, int by) noexcept nogil
+
+cdef object contexts = WeakSet()    # the open ones
+cdef int terminating = 0            # contexts inside zmq_ctx_term() on a helper
+cdef int longest_exit_linger = 0    # of the contexts given to a helper
+
+
+cdef void term_on_helper(void *context) noexcept nogil:
+    block_signals()
+    while zmq_ctx_term(context) < 0 and zmq_errno() == EINTR:
+        pass
+    zraw_count(&terminating, -1)
+
+
+cdef void term_in_background(void *context, int exit_linger) noexcept:
+    """zmq_ctx_term() on a thread of its own that knows nothing of Python."""
+    global longest_exit_linger
+    longest_exit_linger = max(longest_exit_linger, exit_linger)
+    zraw_count(&terminating, 1)
+    if PyThread_start_new_thread(term_on_helper, context) == PYTHREAD_INVALID_THREAD_ID:
+        zraw_count(&terminating, -1)  # no thread to be had: the context is leaked
+
+
+cdef class Context:
+    """Context(io_threads=1): what sockets are made in.
+
+    C call: zmq_ctx_new(), zmq_ctx_set() with ZMQ_IO_THREADS
+
+    io_threads: 0 or more; inproc needs none.
+
+    Threads may share a Context.  `with` ends with close().  At exit, the sockets
+    that are still open are closed with a LINGER of at most `exit_linger`
+    milliseconds (default 1000), which may be set to another number.
+    """
+
+    def __cinit__(self):
+        self.open_sockets = WeakSet()
+        self.exit_linger = 1000
+
+    def __init__(self, int io_threads=1):
+        if self.generation or self.terminating:
+            raise RuntimeError("Context.__init__(): called before")
+        if io_threads < 0:
+            raise ValueError(f"Context(): io_threads: 0 or more, not {io_threads}")
+        self.ptr = zmq_ctx_new()
+        if self.ptr == NULL:
+            fail(zmq_errno(), "Context()")
+        self.generation = fork_generation
+        contexts.add(self)
+        if zmq_ctx_set(self.ptr, ZMQ_IO_THREADS, io_threads) < 0:
+            fail(zmq_errno(), f"Context({io_threads})")
+
+    def __dealloc__(self):
+        self.destruct()
+
+    cdef int destruct(self) noexcept:
+        """Let go of the context without waiting; no socket of it is open."""
+        if (self.ptr != NULL and self.generation == fork_generation
+                and not self.borrowed):
+            zmq_ctx_shutdown(self.ptr)
+            term_in_background(self.ptr, self.exit_linger)
+        self.ptr = NULL
+        self.generation = 0
+        return 0
+
+    cdef int check(self, str call) except -1:
+        """Raise unless the context is open and this process's own."""
+        if self.generation == fork_generation and self.ptr != NULL:
+            if not self.terminating:
+                return 0
+        elif self.generation and self.generation != fork_generation:
+            fail(EPERM, f"Context.{call}: made before the fork, by the parent")
+        elif not self.generation and not self.terminating:
+            fail(ETERM, f"Context.{call}: Context.__init__ was not called")
+        return fail(ETERM, f"Context.{call}")
+
+    cdef int add(self, object socket) except -1:
+        self.open_sockets.add(socket)
+        return 0
+
+    cdef int discard(self, object socket) except -1:
+        self.open_sockets.discard(socket)
+        return 0
+
+    @staticmethod
+    def from_handle(address):
+        """Return a Context for a libzmq context that others own.
+
+        address: of the context, as int; a wrong one crashes the interpreter.
+
+        close() closes the sockets made through it and leaves the context alone;
+        term() and shutdown() raise NotSupported.
+        """
+        cdef Context context = Context.__new__(Context)
+        cdef uintptr_t pointer = address
+        if not pointer:
+            raise ValueError("Context.from_handle(): address: not 0")
+        context.ptr = <void *> pointer
+        context.generation = fork_generation
+        context.borrowed = True
+        contexts.add(context)
+        return context
+
+    def term(self):
+        """Wait until every socket is closed and sent messages are gone; then end.
+
+        C call: zmq_ctx_term()
+
+        Calls that wait in other threads end with ContextTerminated.  A second
+        term() waits for the first.  After Ctrl-C, another term() goes on.
+
+        Waits: for ever, if a socket stays open or a LINGER of -1 finds no peer.
+        Raises: NotSupported (ENOTSUP) on a borrowed context; ForkError (EPERM).
+        """
+        if self.borrowed:
+            fail(ENOTSUP, "Context.term(): the context is borrowed")
+        if self.generation and self.generation != fork_generation:
+            self.check("term()")
+        self.end()
+
+    cdef int end(self) except -1:
+        """Terminate, or wait for the thread that is at it."""
+        cdef void *ptr
+        cdef int err = EINTR
+        while self.running:
+            with nogil:
+                nap(1000)
+            PyErr_CheckSignals()
+        if self.ptr == NULL:
+            return 0
+        # Nobody is to see the pointer while zmq_ctx_term() may free it.
+        ptr, self.ptr = self.ptr, NULL
+        self.terminating = self.running = True
+        try:
+            while err == EINTR:
+                PyErr_CheckSignals()
+                with nogil:
+                    err = zmq_errno() if zmq_ctx_term(ptr) < 0 else 0
+        except BaseException:
+            self.ptr = ptr
+            raise
+        finally:
+            self.running = False
+        self.generation = 0
+        contexts.discard(self)
+        if err:
+            fail(err, "Context.term()")
+        drain()
+        return 0
+
+    def shutdown(self):
+        """Make every call on the context's sockets fail with ContextTerminated.
+
+        C call: zmq_ctx_shutdown()
+
+        Threads that wait in a call come back.  The sockets still have to be
+        closed, and the context terminated.  Does nothing once term() has begun.
+
+        Raises: NotSupported (ENOTSUP) on a borrowed context; ForkError (EPERM).
+        """
+        if self.borrowed:
+            fail(ENOTSUP, "Context.shutdown(): the context is borrowed")
+        if self.terminating:
+            return
+        self.check("shutdown()")
+        zmq_ctx_shutdown(self.ptr)
+
+    def close(self, linger=None):
+        """Close every socket, then terminate the context.
+
+        C call: zmq_close(), zmq_ctx_shutdown(), zmq_ctx_term()
+
+        linger: milliseconds for unsent messages of sockets still open, -1 for
+            ever; None leaves every socket its own ZMQ_LINGER.
+
+        A socket that another thread waits in is closed as soon as that thread has
+        come back with ContextTerminated.  A second close() does nothing.  In a
+        process forked after the context was made it does nothing either.
+
+        Waits: for the threads inside calls, and for LINGER.
+        """
+        cdef int milliseconds = -1 if linger is None else linger
+        if milliseconds < -1:
+            raise ValueError(f"Context.close(): linger: -1 or milliseconds, "
+                             f"not {linger}")
+        if self.generation != fork_generation:
+            return
+        close_sockets(self, linger is not None, milliseconds, 0)
+        if not self.borrowed and self.ptr != NULL:
+            zmq_ctx_shutdown(self.ptr)
+        while close_sockets(self, linger is not None, milliseconds, 0):
+            with nogil:
+                nap(500)
+            PyErr_CheckSignals()
+        if self.borrowed:
+            self.ptr = NULL
+            self.generation = 0
+            self.terminating = True
+            contexts.discard(self)
+        else:
+            self.end()
+
+    def socket(self, int type):
+        """Return Socket(self, type).
+
+        C call: zmq_socket()
+        """
+        from zraw.socket import Socket
+        return Socket(self, type)
+
+    @property
+    def sockets(self):
+        """The open sockets of the context, as a list."""
+        return list(self.open_sockets)
+
+    @property
+    def closed(self):
+        """True once the context is terminated, or being terminated."""
+        return self.terminating or not self.generation
+
+    @property
+    def handle(self):
+        """The address of libzmq's context, as int."""
+        self.check("handle")
+        return <uintptr_t> self.ptr
+
+    def get(self, int option):
+        """Return a context option: ZMQ_IO_THREADS, ZMQ_MAX_SOCKETS, ZMQ_IPV6, ...
+
+        C call: zmq_ctx_get()
+
+        Raises: InvalidArgument (EINVAL) if libzmq does not know it or cannot read
+            it; ContextTerminated (ETERM); ForkError (EPERM).
+        """
+        global errno
+        self.check("get()")
+        # -1 is a value too: the default of ZMQ_THREAD_SCHED_POLICY.
+        errno = 0
+        cdef int value = zmq_ctx_get(self.ptr, option)
+        cdef int err = errno
+        if value < 0 and err:
+            fail(err, f"Context.get({option})")
+        return value
+
+    def set(self, int option, int value):
+        """Set a context option; most count only before the first socket.
+
+        C call: zmq_ctx_set()
+
+        Raises: InvalidArgument (EINVAL); OverflowError if value is no C int;
+            ContextTerminated (ETERM); ForkError (EPERM).
+        """
+        self.check("set()")
+        if zmq_ctx_set(self.ptr, option, value) < 0:
+            fail(zmq_errno(), f"Context.set({option}, {value})")
+
+    def get_ext(self, int option):
+        """Return a context option; ZMQ_THREAD_NAME_PREFIX as str.
+
+        C call: zmq_ctx_get_ext() (draft)
+
+        Raises: InvalidArgument (EINVAL); ContextTerminated (ETERM); NotSupported
+            (ENOTSUP) without libzmq's draft API.
+        Since: libzmq 4.3.3
+        """
+        cdef char text[256]
+        cdef int number = 0
+        cdef size_t size
+        cdef int rc
+        self.check("get_ext()")
+        if <void *> zmq_ctx_get_ext == NULL:
+            fail(ENOTSUP, "Context.get_ext(): this libzmq is built without its "
+                 "draft API")
+        if option == ZMQ_THREAD_NAME_PREFIX:
+            # libzmq writes neither the length nor a NUL.
+            memset(text, 0, sizeof(text))
+            size = sizeof(text)
+            rc = zmq_ctx_get_ext(self.ptr, option, text, &size)
+            result = (<bytes> (<char *> text)).decode("utf-8", "surrogateescape")
+        else:
+            size = sizeof(number)
+            rc = zmq_ctx_get_ext(self.ptr, option, &number, &size)
+            result = number
+        if rc < 0:
+            fail(zmq_errno(), f"Context.get_ext({option})")
+        return result
+
+    def set_ext(self, int option, value):
+        """Set a context option to an int, or ZMQ_THREAD_NAME_PREFIX to a str.
+
+        C call: zmq_ctx_set_ext() (draft)
+
+        value: int; or str or bytes of 1 to 16 bytes, but not 4: libzmq would take
+            those for an int.
+
+        Raises: InvalidArgument (EINVAL); ContextTerminated (ETERM); NotSupported
+            (ENOTSUP) without libzmq's draft API.
+        Since: libzmq 4.3.3
+        """
+        cdef int number
+        cdef bytes text
+        cdef int rc
+        self.check("set_ext()")
+        if isinstance(value, (str, bytes)):
+            text = c_string(value, "Context.set_ext(): value")
+            if len(text) == 4:
+                raise ValueError("Context.set_ext(): value: not 4 bytes, which "
+                                 "libzmq takes for an int")
+        if <void *> zmq_ctx_set_ext == NULL:
+            fail(ENOTSUP, "Context.set_ext(): this libzmq is built without its "
+                 "draft API")
+        if isinstance(value, (str, bytes)):
+            rc = zmq_ctx_set_ext(self.ptr, option, <char *> text, len(text))
+        else:
+            number = value
+            rc = zmq_ctx_set_ext(self.ptr, option, &number, sizeof(number))
+        if rc < 0:
+            fail(zmq_errno(), f"Context.set_ext({option}, {value!r})")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __reduce__(self):
+        raise TypeError("a Context belongs to this process: not to be pickled or "
+                        "copied; pass endpoints, and make a Context there")
+
+    def __repr__(self):
+        if self.closed:
+            return "<zraw.Context closed>"
+        return f"<zraw.Context with {len(self.open_sockets)} open socket(s)>"
+
+
+cdef int close_sockets(Context context, bint given, int linger, uint32_t parked) except -1:
+    """Close the sockets that nobody is inside of; return how many are left.
+
+    given: whether `linger` is to be set; parked: a state of the guard that counts
+    as idle too.
+    """
+    cdef GuardedSocket socket
+    cdef int left = 0
+    cdef void *ptr
+    for item in list(context.open_sockets):
+        socket = <GuardedSocket> item
+        if socket.generation != fork_generation:
+            context.open_sockets.discard(item)
+            continue
+        if not (parked and socket.busy == parked
+                or zraw_take(&socket.busy, ZRAW_CLOSING)):
+            left += 1
+            continue
+        ptr, socket.ptr = socket.ptr, NULL
+        socket.generation = 0
+        context.open_sockets.discard(item)
+        if not socket.borrowed:
+            if given:
+                zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
+            zmq_close(ptr)
+    return left
+
+
+def at_exit():
+    """Close what is open, and do not let anything unsent keep the process alive.
+
+    Every open idle socket is closed with a LINGER of at most its context's
+    `exit_linger`.  Contexts are shut down: daemon threads inside calls come back,
+    and are put to sleep.  zmq_ctx_term() runs on helper threads; they are
+    waited for until the longest exit_linger is over, and 200 ms more.
+    """
+    global longest_exit_linger
+    cdef Context context
+    cdef GuardedSocket socket
+    cdef int linger, patience, left
+    cdef int64_t deadline
+    mine = [item for item in contexts
+            if (<Context> item).generation == fork_generation]
+    begin_exit()
+    for item in mine:
+        context = item
+        longest_exit_linger = max(longest_exit_linger, context.exit_linger)
+        for socket in list(context.open_sockets):
+            if socket.generation == fork_generation and not socket.busy:
+                linger = socket_int(socket.ptr, ZMQ_LINGER)
+                if linger < 0 or linger > context.exit_linger:
+                    linger = max(context.exit_linger, 0)
+                zmq_setsockopt(socket.ptr, ZMQ_LINGER, &linger, sizeof(linger))
+        close_sockets(context, False, 0, 0)
+        if context.ptr != NULL and not context.borrowed:
+            zmq_ctx_shutdown(context.ptr)
+    patience = 200
+    for item in mine:
+        context = item
+        left = close_sockets(context, False, 0, ZRAW_PARKED)
+        while left and patience > 0:
+            with nogil:
+                nap(1000)
+            patience -= 1
+            left = close_sockets(context, False, 0, ZRAW_PARKED)
+        if not left:
+            context.destruct()
+    deadline = monotonic_ns() + (longest_exit_linger + 200) * 1000000LL
+    with nogil:
+        while zraw_count(&terminating, 0) > 0 and monotonic_ns() < deadline:
+            nap(500)
+    stop()
+
+
+atexit.register(at_exit)

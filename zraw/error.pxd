@@ -1,0 +1,4 @@
+# Raise the exception of an errno, and remember the errno for zraw.errno().
+
+cdef int fail(int err, object call) except -1
+cdef int last_errno() noexcept

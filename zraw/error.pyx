@@ -1,0 +1,184 @@
+"""Exceptions: one class per errno, each also the builtin that Python gives it."""
+
+import errno as _errno
+
+from zraw.libzmq cimport EFSM, EMTHREAD, ENOCOMPATPROTO, ETERM, zmq_strerror
+
+cdef extern from *:
+    """
+    #ifdef _MSC_VER
+    static __declspec(thread) int zraw_last_errno;
+    #else
+    static __thread int zraw_last_errno;
+    #endif
+    """
+    int zraw_last_errno
+
+
+class ZMQError(OSError):
+    """A failed call: `errno` is libzmq's, the text names the call.
+
+    `except OSError` catches all of them.  An errno that has a class of its own
+    here raises that class; any other raises ZMQError itself.
+    """
+
+    __module__ = "zraw"
+
+
+class Again(ZMQError, BlockingIOError):
+    """EAGAIN: the call would wait, or ZMQ_RCVTIMEO or ZMQ_SNDTIMEO is over."""
+
+    __module__ = "zraw"
+
+
+class ContextTerminated(ZMQError):
+    """ETERM: the context was shut down or terminated."""
+
+    __module__ = "zraw"
+
+
+class InvalidState(ZMQError):
+    """EFSM: the call is not allowed in this state, as recv() twice on ZMQ_REP."""
+
+    __module__ = "zraw"
+
+
+class NotASocket(ZMQError):
+    """ENOTSOCK: the socket was closed, or never opened."""
+
+    __module__ = "zraw"
+
+
+class NotSupported(ZMQError):
+    """ENOTSUP: the socket type, transport or libzmq at hand cannot do it."""
+
+    __module__ = "zraw"
+
+
+class SocketInUse(ZMQError):
+    """EBUSY: another thread is inside a call on this object."""
+
+    __module__ = "zraw"
+
+
+class ForkError(ZMQError, PermissionError):
+    """EPERM: the object belongs to the process that this one was forked from."""
+
+    __module__ = "zraw"
+
+
+class AddressInUse(ZMQError):
+    """EADDRINUSE: the endpoint is bound already."""
+
+    __module__ = "zraw"
+
+
+class AddressNotAvailable(ZMQError):
+    """EADDRNOTAVAIL: the address is not one of this machine's."""
+
+    __module__ = "zraw"
+
+
+class HostUnreachable(ZMQError):
+    """EHOSTUNREACH: no peer has this routing id."""
+
+    __module__ = "zraw"
+
+
+class InvalidArgument(ZMQError):
+    """EINVAL: libzmq refused a value."""
+
+    __module__ = "zraw"
+
+
+class InvalidMessage(ZMQError):
+    """EFAULT: the message was closed."""
+
+    __module__ = "zraw"
+
+
+class NotFound(ZMQError, FileNotFoundError):
+    """ENOENT: the endpoint is not bound or connected, or its path is missing."""
+
+    __module__ = "zraw"
+
+
+class PermissionDenied(ZMQError, PermissionError):
+    """EACCES: the system does not allow this address or path."""
+
+    __module__ = "zraw"
+
+
+class TooManySockets(ZMQError):
+    """EMFILE: ZMQ_MAX_SOCKETS or the limit of open files is reached."""
+
+    __module__ = "zraw"
+
+
+class ProtocolNotSupported(ZMQError):
+    """EPROTONOSUPPORT: libzmq lacks this transport."""
+
+    __module__ = "zraw"
+
+
+class IncompatibleProtocol(ZMQError):
+    """ENOCOMPATPROTO: the socket type cannot use this transport."""
+
+    __module__ = "zraw"
+
+
+class NoIOThread(ZMQError):
+    """EMTHREAD: the context has no I/O thread (ZMQ_IO_THREADS is 0)."""
+
+    __module__ = "zraw"
+
+
+class ConnectionRefused(ZMQError, ConnectionRefusedError):
+    """ECONNREFUSED: nobody listens there."""
+
+    __module__ = "zraw"
+
+
+class TimedOut(ZMQError, TimeoutError):
+    """ETIMEDOUT: the system gave up."""
+
+    __module__ = "zraw"
+
+
+cdef dict CLASSES = {
+    _errno.EAGAIN: Again,
+    ETERM: ContextTerminated,
+    EFSM: InvalidState,
+    _errno.ENOTSOCK: NotASocket,
+    _errno.ENOTSUP: NotSupported,
+    _errno.EBUSY: SocketInUse,
+    _errno.EPERM: ForkError,
+    _errno.EADDRINUSE: AddressInUse,
+    _errno.EADDRNOTAVAIL: AddressNotAvailable,
+    _errno.EHOSTUNREACH: HostUnreachable,
+    _errno.EINVAL: InvalidArgument,
+    _errno.EFAULT: InvalidMessage,
+    _errno.ENOENT: NotFound,
+    _errno.EACCES: PermissionDenied,
+    _errno.EMFILE: TooManySockets,
+    _errno.EPROTONOSUPPORT: ProtocolNotSupported,
+    ENOCOMPATPROTO: IncompatibleProtocol,
+    EMTHREAD: NoIOThread,
+    _errno.ECONNREFUSED: ConnectionRefused,
+    _errno.ETIMEDOUT: TimedOut,
+}
+cdef int NO_MEMORY = _errno.ENOMEM
+
+
+cdef int fail(int err, object call) except -1:
+    """Raise the class of `err`; `call` names the call and its object."""
+    global zraw_last_errno
+    zraw_last_errno = err
+    if err == NO_MEMORY:
+        raise MemoryError(call)
+    text = (<bytes> zmq_strerror(err)).decode("utf-8", "surrogateescape")
+    raise CLASSES.get(err, ZMQError)(err, f"{text}: {call}")
+
+
+cdef int last_errno() noexcept:
+    return zraw_last_errno

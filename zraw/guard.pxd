@@ -1,0 +1,106 @@
+# A libzmq socket and the guard that every call on it passes.
+#
+# The guard costs one compare for "open, and opened by this process" and one
+# test-and-set for "no other thread is inside".  On a build with the GIL the
+# plain test-and-set is enough: nothing else runs between test and set.
+
+from libc.stdint cimport int64_t, uint32_t
+
+cdef extern from *:
+    """
+    #ifndef ZRAW_GUARD_H
+    #define ZRAW_GUARD_H
+    #define ZRAW_CLOSING 0x80000000u  /* taken for good, by close() */
+    #define ZRAW_PARKED 0x80000001u   /* its thread sleeps until the process ends */
+    #ifdef Py_GIL_DISABLED
+    static inline int zraw_take(uint32_t *busy, uint32_t as) {
+        uint32_t idle = 0;
+        return __atomic_compare_exchange_n(busy, &idle, as, 0, __ATOMIC_ACQUIRE,
+                                           __ATOMIC_RELAXED);
+    }
+    static inline void zraw_give(uint32_t *busy) {
+        __atomic_fetch_sub(busy, 1, __ATOMIC_RELEASE);
+    }
+    static inline int zraw_join(uint32_t *busy) {
+        uint32_t seen = __atomic_load_n(busy, __ATOMIC_RELAXED);
+        while (seen < ZRAW_CLOSING)
+            if (__atomic_compare_exchange_n(busy, &seen, seen + 1, 0,
+                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+                return 1;
+        return 0;
+    }
+    #else
+    static inline int zraw_take(uint32_t *busy, uint32_t as) {
+        if (*busy)
+            return 0;
+        *busy = as;
+        return 1;
+    }
+    static inline void zraw_give(uint32_t *busy) { --*busy; }
+    static inline int zraw_join(uint32_t *busy) {
+        return *busy < ZRAW_CLOSING ? (++*busy, 1) : 0;
+    }
+    #endif
+    #endif
+    """
+    const uint32_t ZRAW_CLOSING
+    const uint32_t ZRAW_PARKED
+    bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
+    void zraw_give(uint32_t *busy) noexcept nogil
+    bint zraw_join(uint32_t *busy) noexcept nogil
+
+# Counts forks: an object whose number differs belongs to another process.
+cdef uint32_t fork_generation
+
+# One libzmq call that may wait: 0 or more for success, -1 and errno.
+ctypedef int (*operation)(void *socket, void *argument, int flags) noexcept nogil
+
+# What makes a send leave the short path; `GuardedSocket.detour` is a set of these.
+cdef enum:
+    LB_TAIL = 1     # in mid-message on a type whose blocking tail libzmq discards
+    TIMED = 2       # PUB, XPUB, RADIO: the cost of a send grows with the peers
+    ENVELOPED = 4   # REQ: commands are looked at before every request
+    BROKEN = 8      # REQ that lost its peer in mid-message: close is all it can do
+
+
+cdef class GuardedSocket:
+    cdef void *ptr                # NULL: never opened, or closed
+    cdef uint32_t busy            # threads inside a call
+    cdef uint32_t generation      # fork_generation at opening; 0: not open
+    cdef readonly int type
+    cdef uint32_t detour
+    cdef bint shared              # ZMQ_THREAD_SAFE: any number of threads at once
+    cdef bint borrowed
+    cdef bint more                # a message is open: its last frame had SNDMORE
+    cdef bint slow                # its last timed send took over 200 us
+    cdef uint32_t untimed         # sends since the last timed one
+    cdef size_t pin_limit         # exact bytes of this size or more are pinned
+
+    cdef int refuse(self, str call) except -1
+    cdef int block(self, operation op, void *argument, int flags, int timeout_option,
+                   str call) except -1
+    cdef int block_shared(self, operation op, void *argument, int flags,
+                          int timeout_option, str call) except -1
+    cdef int run_handlers(self, str call) except -1
+    cdef str describe(self, str call)
+
+
+cdef inline int enter(GuardedSocket socket, str call) except -1:
+    """Take the guard, or raise."""
+    if (socket.generation != fork_generation
+            or not zraw_take(&socket.busy, 1)):
+        return socket.refuse(call)
+    return 0
+
+
+cdef inline void leave(GuardedSocket socket) noexcept nogil:
+    """Give the guard back."""
+    zraw_give(&socket.busy)
+
+
+cdef int64_t monotonic_ns() noexcept nogil
+cdef void nap(long microseconds) noexcept nogil
+cdef void block_signals() noexcept nogil
+cdef int socket_int(void *socket, int option) noexcept nogil
+cdef void begin_exit() noexcept
+cdef str type_name(int type)

@@ -1,0 +1,239 @@
+"""The guard of a socket: closed, forked, in use by another thread, or free.
+
+Every call on a socket takes the guard, works, and gives it back.  While a call
+waits without the GIL the guard stays taken, so a second thread is refused before
+libzmq, which would be corrupted, is entered.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EBUSY, EINTR, EPERM
+from libc.stddef cimport size_t
+
+from zraw.error cimport fail
+from zraw.libzmq cimport (
+    ENOTSOCK,
+    ETERM,
+    ZMQ_DONTWAIT,
+    zmq_errno,
+    zmq_getsockopt,
+    zmq_setsockopt,
+)
+
+from zraw import constants
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    #include <windows.h>
+    static int64_t zraw_monotonic_ns(void) {
+        LARGE_INTEGER now, rate;
+        QueryPerformanceCounter(&now);
+        QueryPerformanceFrequency(&rate);
+        return (int64_t)((double)now.QuadPart * 1e9 / (double)rate.QuadPart);
+    }
+    static void zraw_nap(long us) { Sleep((DWORD)((us + 999) / 1000)); }
+    static void zraw_block_signals(void) {}
+    static void zraw_at_fork(void (*child)(void)) { (void)child; }
+    static uint64_t zraw_thread_id(void) { return GetCurrentThreadId(); }
+    #define ZRAW_SLICE 100
+    #else
+    #include <pthread.h>
+    #include <signal.h>
+    #include <time.h>
+    static int64_t zraw_monotonic_ns(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+    static void zraw_nap(long us) {
+        struct timespec span = {us / 1000000, us % 1000000 * 1000};
+        nanosleep(&span, NULL);
+    }
+    static void zraw_block_signals(void) {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+    }
+    static void zraw_at_fork(void (*child)(void)) {
+        pthread_atfork(NULL, NULL, child);
+    }
+    static uint64_t zraw_thread_id(void) { return (uint64_t)pthread_self(); }
+    #define ZRAW_SLICE -1
+    #endif
+    static volatile int zraw_exiting;
+    static void zraw_park(uint32_t *busy) {
+    #ifdef Py_GIL_DISABLED
+        __atomic_store_n(busy, ZRAW_PARKED, __ATOMIC_RELEASE);
+    #else
+        *(volatile uint32_t *)busy = ZRAW_PARKED;
+    #endif
+        for (;;)
+            zraw_nap(1000000);
+    }
+    """
+    int64_t zraw_monotonic_ns() noexcept nogil
+    void zraw_nap(long us) noexcept nogil
+    void zraw_block_signals() noexcept nogil
+    void zraw_at_fork(void (*child)() noexcept nogil) noexcept
+    unsigned long long zraw_thread_id() noexcept nogil
+    void zraw_park(uint32_t *busy) noexcept nogil
+    const int ZRAW_SLICE
+    int zraw_exiting
+
+cdef uint32_t fork_generation = 1
+cdef unsigned long long exit_thread = 0
+
+cdef dict TYPE_NAMES = {
+    getattr(constants, name): name
+    for name in (
+        "ZMQ_PAIR", "ZMQ_PUB", "ZMQ_SUB", "ZMQ_REQ", "ZMQ_REP", "ZMQ_DEALER",
+        "ZMQ_ROUTER", "ZMQ_PULL", "ZMQ_PUSH", "ZMQ_XPUB", "ZMQ_XSUB", "ZMQ_STREAM",
+        "ZMQ_SERVER", "ZMQ_CLIENT", "ZMQ_RADIO", "ZMQ_DISH", "ZMQ_GATHER",
+        "ZMQ_SCATTER", "ZMQ_DGRAM", "ZMQ_PEER", "ZMQ_CHANNEL",
+    )
+    if hasattr(constants, name)
+}
+
+
+cdef void forked() noexcept nogil:
+    # pthread_atfork, not os.register_at_fork: C code forks too.
+    global fork_generation
+    fork_generation += 1
+
+
+zraw_at_fork(forked)
+
+
+cdef int64_t monotonic_ns() noexcept nogil:
+    return zraw_monotonic_ns()
+
+
+cdef void nap(long microseconds) noexcept nogil:
+    zraw_nap(microseconds)
+
+
+cdef void block_signals() noexcept nogil:
+    """Leave signals to the other threads: a call they wait in is to see EINTR."""
+    zraw_block_signals()
+
+
+cdef int socket_int(void *socket, int option) noexcept nogil:
+    """Return an option of C type int, or -1 (a value that ETERM gives too)."""
+    cdef int value = -1
+    cdef size_t size = sizeof(value)
+    zmq_getsockopt(socket, option, &value, &size)
+    return value
+
+
+cdef void begin_exit() noexcept:
+    """From here on, other threads that would come back with ETERM sleep instead.
+
+    They are daemon threads, about to be abandoned by Python; a traceback of
+    theirs would only soil the last lines of the output.
+    """
+    global zraw_exiting, exit_thread
+    exit_thread = zraw_thread_id()
+    zraw_exiting = 1
+
+
+cdef str type_name(int type):
+    """Return ZMQ_PUSH for 8, and so on."""
+    return TYPE_NAMES.get(type, f"socket type {type}")
+
+
+cdef class GuardedSocket:
+    """What Socket and the functions below it share; not for use by itself."""
+
+    cdef str describe(self, str call):
+        return f"{call} on {type_name(self.type)}"
+
+    cdef int refuse(self, str call) except -1:
+        """Say why the guard was not to be had; join, where the type allows it."""
+        if self.generation == fork_generation:
+            if self.shared and zraw_join(&self.busy):
+                return 0
+            if zraw_exiting and zraw_thread_id() != exit_thread:
+                with nogil:
+                    zraw_park(&self.busy)
+            fail(EBUSY, f"{self.describe(call)}: another thread is using it")
+        if self.generation:
+            fail(EPERM, f"{self.describe(call)}: opened before the fork, by the parent")
+        if zraw_exiting and zraw_thread_id() != exit_thread:
+            with nogil:
+                zraw_park(&self.busy)
+        fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
+             else f"{call}: Socket.__init__ was not called")
+        return -1
+
+    cdef int run_handlers(self, str call) except -1:
+        """Run signal handlers with the guard free: they may use the socket."""
+        leave(self)
+        PyErr_CheckSignals()
+        enter(self, call)
+        return 0
+
+    cdef int block(self, operation op, void *argument, int flags, int timeout_option,
+                   str call) except -1:
+        """Let `op` wait without the GIL; return 0 or its errno, guard held.
+
+        A signal handler runs in between, and the wait goes on with the time
+        left (PEP 475).  What a handler raises leaves with the guard given back.
+        """
+        cdef int limit = -1, left = -1, slice = ZRAW_SLICE, wait, rc, err
+        cdef bint cut = False
+        cdef int64_t start = monotonic_ns()
+        if self.shared:
+            return self.block_shared(op, argument, flags, timeout_option, call)
+        if slice >= 0:
+            left = limit = socket_int(self.ptr, timeout_option)
+        while True:
+            # A shorter wait is asked for through the option itself, which is put
+            # back before anything else can read it: the guard is held.
+            wait = left if slice < 0 or 0 <= left < slice else slice
+            cut = wait >= 0 and wait != limit
+            with nogil:
+                if cut:
+                    zmq_setsockopt(self.ptr, timeout_option, &wait, sizeof(wait))
+                rc = op(self.ptr, argument, flags)
+                err = zmq_errno() if rc < 0 else 0
+                if cut:
+                    zmq_setsockopt(self.ptr, timeout_option, &limit, sizeof(limit))
+                if err == ETERM and zraw_exiting:
+                    zraw_park(&self.busy)
+            if rc >= 0:
+                return 0
+            if err != EINTR and not (err == EAGAIN and cut and wait != left):
+                return err
+            self.run_handlers(call)
+            left = limit = socket_int(self.ptr, timeout_option)
+            if limit >= 0:
+                left = limit - <int> ((monotonic_ns() - start) // 1000000)
+                if left <= 0:
+                    return EAGAIN
+
+    cdef int block_shared(self, operation op, void *argument, int flags,
+                          int timeout_option, str call) except -1:
+        """As block(), for the thread-safe types.
+
+        libzmq waits for those on a condition variable, which no signal
+        interrupts, and their options are everybody's: so look, and nap.
+        """
+        cdef int limit = socket_int(self.ptr, timeout_option), rc, err
+        cdef int64_t start = monotonic_ns()
+        cdef long pause = 50
+        while True:
+            with nogil:
+                rc = op(self.ptr, argument, flags | ZMQ_DONTWAIT)
+                err = zmq_errno() if rc < 0 else 0
+                if err == ETERM and zraw_exiting:
+                    zraw_park(&self.busy)
+                if err == EAGAIN:
+                    zraw_nap(pause)
+            if rc >= 0:
+                return 0
+            if err != EAGAIN and err != EINTR:
+                return err
+            if 0 <= limit <= (monotonic_ns() - start) // 1000000:
+                return EAGAIN
+            self.run_handlers(call)
+            pause = min(pause * 2, 5000)

@@ -1,0 +1,1 @@
+# Nothing here is meant for cimport: libzmq.pxd has the functions themselves.

@@ -1,0 +1,42 @@
+from libc.stdint cimport uint32_t
+
+from zraw.guard cimport GuardedSocket, zraw_give, zraw_take
+from zraw.libzmq cimport zmq_msg_t
+
+
+cdef class Message:
+    cdef zmq_msg_t msg
+    cdef uint32_t busy         # a call is using it; see guard.pxd
+    cdef uint32_t exports      # views alive
+    cdef bint live             # not closed
+    cdef bint writable         # made by init_size, neither sent nor copied
+    cdef bint grouped          # set_group was called: libzmq bears that once
+
+    cdef int refuse(self, str call) except -1
+    cdef int reset(self) except -1
+
+
+cdef inline int look(Message message, str call) except -1:
+    """Take the message for a call that leaves the body alone, or raise."""
+    if not message.live or not zraw_take(&message.busy, 1):
+        return message.refuse(call)
+    return 0
+
+
+cdef inline int claim(Message message, str call) except -1:
+    """Take the message for a call that changes or hands over the body."""
+    if not message.live or not zraw_take(&message.busy, 1):
+        return message.refuse(call)
+    if message.exports:
+        zraw_give(&message.busy)
+        return message.refuse(call)
+    return 0
+
+
+cdef inline void unclaim(Message message) noexcept nogil:
+    zraw_give(&message.busy)
+
+
+cdef Message empty_message()
+cdef int recv_message(GuardedSocket socket, Message message, int flags,
+                      str call) except -1

@@ -1,0 +1,306 @@
+"""Options by their C types, and what has to be refused before libzmq sees it."""
+
+import re
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.errno cimport EINVAL
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport strlen
+
+from zraw.error cimport fail
+from zraw.guard cimport GuardedSocket, enter, leave, type_name
+from zraw.libzmq cimport (
+    ZMQ_CONNECT_ROUTING_ID,
+    ZMQ_PUB,
+    ZMQ_REP,
+    zmq_errno,
+    zmq_getsockopt,
+    zmq_setsockopt,
+)
+
+# C types.  KEY: a CURVE key, 32 raw bytes or 40 characters of Z85.
+cdef enum:
+    INT
+    INT64
+    UINT64
+    BINARY
+    STRING
+    KEY
+
+# Access: r readable, w writable, 0 None clears it, s the value is a secret.
+cdef tuple TABLE = (
+    (4, "AFFINITY", UINT64, "rw"),
+    (5, "ROUTING_ID", BINARY, "rw"),
+    (6, "SUBSCRIBE", BINARY, "w"),
+    (7, "UNSUBSCRIBE", BINARY, "w"),
+    (8, "RATE", INT, "rw"),
+    (9, "RECOVERY_IVL", INT, "rw"),
+    (11, "SNDBUF", INT, "rw"),
+    (12, "RCVBUF", INT, "rw"),
+    (13, "RCVMORE", INT, "r"),
+    (14, "FD", INT, "r"),
+    (15, "EVENTS", INT, "r"),
+    (16, "TYPE", INT, "r"),
+    (17, "LINGER", INT, "rw"),
+    (18, "RECONNECT_IVL", INT, "rw"),
+    (19, "BACKLOG", INT, "rw"),
+    (21, "RECONNECT_IVL_MAX", INT, "rw"),
+    (22, "MAXMSGSIZE", INT64, "rw"),
+    (23, "SNDHWM", INT, "rw"),
+    (24, "RCVHWM", INT, "rw"),
+    (25, "MULTICAST_HOPS", INT, "rw"),
+    (27, "RCVTIMEO", INT, "rw"),
+    (28, "SNDTIMEO", INT, "rw"),
+    (31, "IPV4ONLY", INT, "rw"),
+    (32, "LAST_ENDPOINT", STRING, "r"),
+    (33, "ROUTER_MANDATORY", INT, "w"),
+    (34, "TCP_KEEPALIVE", INT, "rw"),
+    (35, "TCP_KEEPALIVE_CNT", INT, "rw"),
+    (36, "TCP_KEEPALIVE_IDLE", INT, "rw"),
+    (37, "TCP_KEEPALIVE_INTVL", INT, "rw"),
+    (38, "TCP_ACCEPT_FILTER", STRING, "w0"),
+    (39, "IMMEDIATE", INT, "rw"),
+    (40, "XPUB_VERBOSE", INT, "w"),
+    (41, "ROUTER_RAW", INT, "w"),
+    (42, "IPV6", INT, "rw"),
+    (43, "MECHANISM", INT, "r"),
+    (44, "PLAIN_SERVER", INT, "rw"),
+    (45, "PLAIN_USERNAME", STRING, "rw0"),
+    (46, "PLAIN_PASSWORD", STRING, "rw0s"),
+    (47, "CURVE_SERVER", INT, "rw"),
+    (48, "CURVE_PUBLICKEY", KEY, "rw"),
+    (49, "CURVE_SECRETKEY", KEY, "rws"),
+    (50, "CURVE_SERVERKEY", KEY, "rw"),
+    (51, "PROBE_ROUTER", INT, "w"),
+    (52, "REQ_CORRELATE", INT, "w"),
+    (53, "REQ_RELAXED", INT, "w"),
+    (54, "CONFLATE", INT, "rw"),
+    (55, "ZAP_DOMAIN", STRING, "rw"),
+    (56, "ROUTER_HANDOVER", INT, "w"),
+    (57, "TOS", INT, "rw"),
+    (58, "IPC_FILTER_PID", INT, "w0"),
+    (59, "IPC_FILTER_UID", INT, "w0"),
+    (60, "IPC_FILTER_GID", INT, "w0"),
+    (61, "CONNECT_ROUTING_ID", BINARY, "w"),
+    (62, "GSSAPI_SERVER", INT, "rw"),
+    (63, "GSSAPI_PRINCIPAL", STRING, "rw"),
+    (64, "GSSAPI_SERVICE_PRINCIPAL", STRING, "rw"),
+    (65, "GSSAPI_PLAINTEXT", INT, "rw"),
+    (66, "HANDSHAKE_IVL", INT, "rw"),
+    (68, "SOCKS_PROXY", STRING, "rw0"),
+    (69, "XPUB_NODROP", INT, "w"),
+    (70, "BLOCKY", INT, "w"),
+    (71, "XPUB_MANUAL", INT, "w"),
+    (72, "XPUB_WELCOME_MSG", BINARY, "w0"),
+    (73, "STREAM_NOTIFY", INT, "w"),
+    (74, "INVERT_MATCHING", INT, "rw"),
+    (75, "HEARTBEAT_IVL", INT, "rw"),
+    (76, "HEARTBEAT_TTL", INT, "rw"),
+    (77, "HEARTBEAT_TIMEOUT", INT, "rw"),
+    (78, "XPUB_VERBOSER", INT, "w"),
+    (79, "CONNECT_TIMEOUT", INT, "rw"),
+    (80, "TCP_MAXRT", INT, "rw"),
+    (81, "THREAD_SAFE", INT, "r"),
+    (84, "MULTICAST_MAXTPDU", INT, "rw"),
+    (85, "VMCI_BUFFER_SIZE", UINT64, "w"),
+    (86, "VMCI_BUFFER_MIN_SIZE", UINT64, "w"),
+    (87, "VMCI_BUFFER_MAX_SIZE", UINT64, "w"),
+    (88, "VMCI_CONNECT_TIMEOUT", INT, "w"),
+    (89, "USE_FD", INT, "rw"),
+    (90, "GSSAPI_PRINCIPAL_NAMETYPE", INT, "rw"),
+    (91, "GSSAPI_SERVICE_PRINCIPAL_NAMETYPE", INT, "rw"),
+    (92, "BINDTODEVICE", STRING, "rw0"),
+    (93, "ZAP_ENFORCE_DOMAIN", INT, "rw"),
+    (94, "LOOPBACK_FASTPATH", INT, "rw"),
+    (95, "METADATA", STRING, "w"),
+    (96, "MULTICAST_LOOP", INT, "rw"),
+    (97, "ROUTER_NOTIFY", INT, "rw"),
+    (98, "XPUB_MANUAL_LAST_VALUE", INT, "w"),
+    (99, "SOCKS_USERNAME", STRING, "rw0"),
+    (100, "SOCKS_PASSWORD", STRING, "rw0s"),
+    (101, "IN_BATCH_SIZE", INT, "rw"),
+    (102, "OUT_BATCH_SIZE", INT, "rw"),
+    (103, "WSS_KEY_PEM", STRING, "ws"),
+    (104, "WSS_CERT_PEM", STRING, "w"),
+    (105, "WSS_TRUST_PEM", STRING, "w"),
+    (106, "WSS_HOSTNAME", STRING, "w"),
+    (107, "WSS_TRUST_SYSTEM", INT, "w"),
+    (108, "ONLY_FIRST_SUBSCRIBE", INT, "w"),
+    (109, "RECONNECT_STOP", INT, "rw"),
+    (110, "HELLO_MSG", BINARY, "w0"),
+    (111, "DISCONNECT_MSG", BINARY, "w0"),
+    (112, "PRIORITY", INT, "rw"),
+    (113, "BUSY_POLL", INT, "w"),
+    (114, "HICCUP_MSG", BINARY, "w0"),
+    (115, "XSUB_VERBOSE_UNSUBSCRIBE", INT, "w"),
+    (116, "TOPICS_COUNT", INT, "r"),
+    (117, "NORM_MODE", INT, "rw"),
+    (118, "NORM_UNICAST_NACK", INT, "rw"),
+    (119, "NORM_BUFFER_SIZE", INT, "rw"),
+    (120, "NORM_SEGMENT_SIZE", INT, "rw"),
+    (121, "NORM_BLOCK_SIZE", INT, "rw"),
+    (122, "NORM_NUM_PARITY", INT, "rw"),
+    (123, "NORM_NUM_AUTOPARITY", INT, "rw"),
+    (124, "NORM_PUSH", INT, "rw"),
+)
+cdef dict OPTIONS = {number: (name, kind, access)
+                     for number, name, kind, access in TABLE}
+
+# libzmq takes these, and later aborts the process or hoards messages unread.
+cdef frozenset NOT_ON_REP = frozenset({33, 41, 51, 56, 61, 97})
+cdef frozenset NOT_ON_PUB = frozenset({71, 98})
+
+# tcp-like endpoints, whose port libzmq reads with atoi() and cuts to 16 bits.
+cdef object WITH_PORT = re.compile(
+    rb"(?:tcp|udp|ws|wss|pgm|epgm|norm)://(?:[^;]*;)?(?P<address>[^/]*)")
+
+
+cdef str option_name(int option):
+    entry = OPTIONS.get(option)
+    return f"ZMQ_{entry[0]}" if entry else str(option)
+
+
+cdef bytes c_string(object value, str what):
+    """Return a str or bytes as the bytes of a C string."""
+    cdef bytes text
+    if isinstance(value, str):
+        text = (<str> value).encode("utf-8", "surrogateescape")
+    elif isinstance(value, bytes):
+        text = value
+    else:
+        raise TypeError(f"{what}: str or bytes, not {type(value).__name__}")
+    if b"\0" in text:
+        raise ValueError(f"{what}: no NUL allowed")
+    return text
+
+
+cdef bytes endpoint_bytes(object endpoint, str call):
+    """Return an endpoint as libzmq takes it, if it is what it seems to be."""
+    cdef bytes text = c_string(endpoint, f"{call}: endpoint")
+    if b"://" not in text:
+        raise ValueError(f"{call}: endpoint: transport://address, not {endpoint!r}")
+    found = WITH_PORT.match(text)
+    if found is not None:
+        host, colon, port = found["address"].rpartition(b":")
+        if colon and port not in (b"*", b"!") and (
+                not port.isdigit() or int(port) > 65535):
+            raise ValueError(f"{call}: endpoint: a port from 0 to 65535, or *, "
+                             f"not {port.decode(errors='replace')!r} "
+                             f"in {endpoint!r}")
+    return text
+
+
+cdef tuple find(int option, type kind, str call):
+    """Return (name, C type, access) of an option, known or declared by `kind`."""
+    entry = OPTIONS.get(option)
+    if entry is not None:
+        return entry
+    if kind is int:
+        return str(option), INT, "rw"
+    if kind is bytes:
+        return str(option), BINARY, "rw"
+    raise ValueError(f"{call}: option: {option} is not one that zraw knows; "
+                     "say type=int or type=bytes")
+
+
+cdef object get_option(GuardedSocket socket, int option, type kind):
+    """zmq_getsockopt() by the option's C type."""
+    cdef str name, access
+    cdef int c_type, rc, err
+    name, c_type, access = find(option, kind, "getsockopt()")
+    cdef char buffer[8192]
+    cdef size_t size = sizeof(buffer)
+    buffer[0] = 0
+    if c_type == INT:
+        size = sizeof(int)
+    elif c_type == INT64 or c_type == UINT64:
+        size = sizeof(int64_t)
+    elif c_type == KEY:
+        size = 41
+    enter(socket, "getsockopt()")
+    rc = zmq_getsockopt(socket.ptr, option, buffer, &size)
+    err = zmq_errno() if rc < 0 else 0
+    leave(socket)
+    if rc < 0:
+        fail(err, socket.describe(f"getsockopt({option_name(option)})")
+             + (": it can only be set" if "r" not in access else ""))
+    if c_type == INT:
+        return (<int *> buffer)[0]
+    if c_type == INT64:
+        return (<int64_t *> buffer)[0]
+    if c_type == UINT64:
+        return (<uint64_t *> buffer)[0]
+    if c_type == BINARY:
+        return buffer[:size]
+    return buffer[:strlen(buffer)].decode("utf-8", "surrogateescape")
+
+
+cdef object as_int(object value, str call, object low, object high):
+    if isinstance(value, (float, str, bytes)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{call}: value: int, not {type(value).__name__}")
+    number = value.__index__()
+    if not low <= number <= high:
+        raise OverflowError(f"{call}: value: {low} to {high}, not {number}")
+    return number
+
+
+cdef int set_option(GuardedSocket socket, int option, object value,
+                    type kind) except -1:
+    """zmq_setsockopt() by the option's C type."""
+    cdef str name, access, call, what
+    cdef int c_type, rc, err, number = 0
+    cdef int64_t wide = 0
+    cdef uint64_t unsigned_wide = 0
+    cdef Py_buffer view
+    cdef bint held = False
+    cdef const void *data = &number
+    cdef size_t size = sizeof(int)
+    name, c_type, access = find(option, kind, "setsockopt()")
+    call = f"setsockopt({option_name(option)})"
+    if socket.type == ZMQ_REP and option in NOT_ON_REP or (
+            socket.type == ZMQ_PUB and option in NOT_ON_PUB):
+        fail(EINVAL, f"{call}: not an option of {type_name(socket.type)}")
+    if value is None:
+        if "0" not in access:
+            raise TypeError(f"{call}: value: None clears other options, not this one")
+        data = NULL
+        size = 0
+    elif c_type == INT:
+        number = as_int(value, call, -2**31, 2**31 - 1)
+    elif c_type == INT64:
+        wide = as_int(value, call, -2**63, 2**63 - 1)
+        data, size = &wide, sizeof(wide)
+    elif c_type == UINT64:
+        unsigned_wide = as_int(value, call, 0, 2**64 - 1)
+        data, size = &unsigned_wide, sizeof(unsigned_wide)
+    else:
+        if c_type == STRING or c_type == KEY and isinstance(value, str):
+            value = c_string(value, f"{call}: value")
+        elif isinstance(value, str):
+            raise TypeError(f"{call}: value: bytes or another buffer, not str: "
+                            "encode it")
+        try:
+            PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
+        except TypeError:
+            raise TypeError(f"{call}: value: bytes or another buffer, not "
+                            f"{type(value).__name__}") from None
+        if c_type == KEY and view.len != 32 and view.len != 40:
+            PyBuffer_Release(&view)
+            raise ValueError(f"{call}: value: 32 raw bytes or 40 characters of Z85")
+        held = True
+        # Not NULL, even if empty: libzmq gives NULL a meaning of its own.
+        data, size = view.buf if view.len else <const char *> b"", view.len
+    try:
+        enter(socket, call)
+        rc = zmq_setsockopt(socket.ptr, option, data, size)
+        err = zmq_errno() if rc < 0 else 0
+        leave(socket)
+    finally:
+        if held:
+            PyBuffer_Release(&view)
+    if rc < 0:
+        what = "" if "s" in access else f" = {value!r}"
+        fail(err, socket.describe(call + what)
+             + (": it can only be read" if "w" not in access else ""))
+    return 0

@@ -1,0 +1,55 @@
+"""How a frame is taken from libzmq, and turned into bytes."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.errno cimport EAGAIN, EINTR
+from libc.string cimport memcpy
+
+from zraw.guard cimport GuardedSocket
+from zraw.libzmq cimport (
+    ZMQ_DONTWAIT,
+    ZMQ_RCVTIMEO,
+    zmq_errno,
+    zmq_msg_data,
+    zmq_msg_recv,
+    zmq_msg_size,
+)
+
+cdef int get(void *ptr, void *argument, int flags) noexcept nogil:
+    return zmq_msg_recv(<zmq_msg_t *> argument, ptr, flags)
+
+
+cdef int recv_frame(GuardedSocket socket, zmq_msg_t *msg, int flags,
+                    str call) except -1:
+    """Receive one frame into `msg`; return 0 or the errno, guard held.
+
+    libzmq looks at its commands before it answers EAGAIN to a receiver, so one
+    trial with the GIL held is enough to know that the call has to wait.
+    """
+    cdef int err
+    if zmq_msg_recv(msg, socket.ptr, flags | ZMQ_DONTWAIT) >= 0:
+        return 0
+    err = zmq_errno()
+    if err == EINTR or (err == EAGAIN and not flags & ZMQ_DONTWAIT):
+        err = socket.block(get, msg, flags, ZMQ_RCVTIMEO, call)
+    return err
+
+
+cdef int copy_memory(void *target, const void *source, size_t size) except -1:
+    """memcpy(), without the GIL where that pays."""
+    if size <= LARGE:
+        memcpy(target, source, size)
+    else:
+        with nogil:
+            memcpy(target, source, size)
+    return 0
+
+
+cdef bytes body(zmq_msg_t *msg):
+    """Return a copy of a message's body."""
+    cdef size_t size = zmq_msg_size(msg)
+    cdef bytes copy
+    if size <= LARGE:
+        return PyBytes_FromStringAndSize(<char *> zmq_msg_data(msg), size)
+    copy = PyBytes_FromStringAndSize(NULL, size)
+    copy_memory(PyBytes_AS_STRING(copy), zmq_msg_data(msg), size)
+    return copy

@@ -1,0 +1,32 @@
+# Python memory that libzmq reads, and its release without the GIL.
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint32_t
+
+from zraw.libzmq cimport zmq_msg_t
+
+cdef struct pin_t:
+    pin_t *next           # first: see zraw_push() in release.pyx
+    Py_buffer view
+    PyObject *on_free     # or NULL
+    PyObject *tracker     # or NULL
+
+# Pins that libzmq is done with, newest first.
+cdef pin_t *finished
+
+
+cdef class Tracker:
+    cdef readonly Py_ssize_t pending
+    cdef uint32_t generation
+    cdef list waiters
+
+
+cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) except -1
+cdef void release_finished() noexcept
+cdef void stop() noexcept
+
+
+cdef inline void drain() noexcept:
+    """Release what libzmq is done with; the last act of a call."""
+    if finished != NULL:
+        release_finished()

@@ -1,0 +1,324 @@
+"""Zero-copy: Python memory lent to libzmq, and how it comes back.
+
+`pin()` makes a message whose body is a Python buffer.  When libzmq is done with
+it, some thread of libzmq's, or of ours inside libzmq, calls `let_go`, which may
+neither take the GIL nor run Python: it pushes the pin on a lock-free list.
+The list is emptied by the next zraw call at its very end, or, when the program
+is idle, by a thread that sleeps without the GIL until there is something to do.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_WriteUnraisable
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from libc.errno cimport ENOMEM, EPERM
+from libc.string cimport memcpy
+
+from zraw.error cimport fail
+from zraw.guard cimport block_signals, fork_generation, monotonic_ns, nap
+from zraw.libzmq cimport (
+    zmq_msg_close,
+    zmq_msg_copy,
+    zmq_msg_data,
+    zmq_msg_init,
+    zmq_msg_init_data,
+    zmq_msg_init_size,
+)
+
+import _thread
+import threading
+
+cdef extern from *:
+    """
+    /* Lists of any struct that begins with the pointer to the next. */
+    #ifdef _MSC_VER
+    #include <intrin.h>
+    static void zraw_push(void *list, void *item) {
+        void *head;
+        do {
+            *(void **)item = head = *(void *volatile *)list;
+        } while (_InterlockedCompareExchangePointer(list, item, head) != head);
+    }
+    static void *zraw_take_all(void *list) {
+        return _InterlockedExchangePointer(list, NULL);
+    }
+    static int zraw_swap(int *flag, int value) {
+        return _InterlockedExchange((volatile long *)flag, value);
+    }
+    #else
+    static void zraw_push(void *list, void *item) {
+        void *head = __atomic_load_n((void **)list, __ATOMIC_RELAXED);
+        do
+            *(void **)item = head;
+        while (!__atomic_compare_exchange_n((void **)list, &head, item, 1,
+                                            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    }
+    static void *zraw_take_all(void *list) {
+        return __atomic_exchange_n((void **)list, NULL, __ATOMIC_SEQ_CST);
+    }
+    static int zraw_swap(int *flag, int value) {
+        return __atomic_exchange_n(flag, value, __ATOMIC_SEQ_CST);
+    }
+    #endif
+    """
+    void zraw_push(void *list, void *item) noexcept nogil
+    void *zraw_take_all(void *list) noexcept nogil
+    int zraw_swap(int *flag, int value) noexcept nogil
+
+cdef extern from "pythread.h" nogil:
+    ctypedef void *PyThread_type_lock
+    PyThread_type_lock PyThread_allocate_lock()
+    int PyThread_acquire_lock(PyThread_type_lock lock, int waitflag)
+    void PyThread_release_lock(PyThread_type_lock lock)
+
+cdef extern from "Python.h":
+    void PyErr_Fetch(PyObject **type, PyObject **value, PyObject **traceback)
+    void PyErr_Restore(PyObject *type, PyObject *value, PyObject *traceback)
+
+# The release thread waits this long after the first push: a program that sends
+# on drains by itself meanwhile, and the thread does not fight it for the GIL.
+cdef enum:
+    GRACE_US = 5000
+
+cdef pin_t *finished = NULL
+cdef pin_t *with_callback = NULL       # finished too; their on_free has to run
+cdef int asleep = 0                    # the thread waits for `alarm`
+cdef PyThread_type_lock alarm = NULL   # a binary semaphore, posted by release
+cdef bint stopping = False
+cdef uint32_t thread_generation = 0    # of the process that the thread runs in
+cdef object thread = None
+cdef char nothing = 0                  # an address for empty bodies
+
+
+cdef void wake() noexcept nogil:
+    if zraw_swap(&asleep, 0):
+        PyThread_release_lock(alarm)
+
+
+cdef void let_go(void *data, void *hint) noexcept nogil:
+    """libzmq's free function: any thread, with or without the GIL."""
+    zraw_push(&finished, hint)
+    wake()
+
+
+cdef class Tracker:
+    """Tell when libzmq is done with the memory of the messages it was given to.
+
+    Pass one Tracker to any number of Message.init_data() calls: it is done when
+    libzmq has let go of all of them.
+    """
+
+    def __cinit__(self):
+        self.generation = fork_generation
+        self.waiters = []
+
+    @property
+    def done(self):
+        """True when no memory is lent any more."""
+        release_finished()
+        return self.pending == 0
+
+    def wait(self, int timeout=-1):
+        """Wait until libzmq is done with all memory; return False on time-out.
+
+        timeout: milliseconds; -1 waits for ever.
+
+        Raises: ForkError (EPERM) in a process forked while memory was lent.
+        """
+        cdef long long deadline = monotonic_ns() + timeout * 1000000LL
+        if timeout < -1:
+            raise ValueError(f"wait(): timeout: -1 or milliseconds, not {timeout}")
+        while not self.done:
+            if self.generation != fork_generation:
+                fail(EPERM, "Tracker.wait(): the memory was lent before the fork")
+            left = -1 if timeout < 0 else (deadline - monotonic_ns()) / 1e9
+            if timeout >= 0 and left <= 0:
+                return False
+            # A lock of one's own, not an event: whoever drains only releases it,
+            # and can never wait for a thread that a signal stopped in here.
+            lock = _thread.allocate_lock()
+            lock.acquire()
+            self.waiters.append(lock)
+            if self.pending:
+                lock.acquire(timeout=left)
+        return True
+
+    def __reduce__(self):
+        raise TypeError("a Tracker counts memory of this process: not to be pickled")
+
+    def __repr__(self):
+        return f"<zraw.Tracker pending={self.pending}>"
+
+
+cdef void free_pin(pin_t *pin) noexcept:
+    """Give the buffer back and tell the tracker; on_free has been seen to."""
+    PyBuffer_Release(&pin.view)
+    if pin.tracker != NULL:
+        tracker = <Tracker> pin.tracker
+        tracker.pending -= 1
+        if tracker.pending == 0 and tracker.waiters:
+            waiters, tracker.waiters = tracker.waiters, []
+            for lock in waiters:
+                lock.release()
+        Py_DECREF(tracker)
+    PyMem_RawFree(pin)
+
+
+cdef pin_t *oldest_first(pin_t *newest) noexcept:
+    cdef pin_t *ordered = NULL
+    cdef pin_t *following
+    while newest != NULL:
+        following = newest.next
+        newest.next = ordered
+        ordered, newest = newest, following
+    return ordered
+
+
+cdef void release_finished() noexcept:
+    """Release every finished pin, but leave those with an on_free to the thread.
+
+    Dropping a reference may run any destructor, so the exception that may be on
+    its way is put aside meanwhile.
+    """
+    cdef pin_t *pin = oldest_first(<pin_t *> zraw_take_all(&finished))
+    cdef pin_t *following
+    cdef PyObject *type
+    cdef PyObject *value
+    cdef PyObject *traceback
+    if pin == NULL:
+        return
+    PyErr_Fetch(&type, &value, &traceback)
+    while pin != NULL:
+        following = pin.next
+        if pin.on_free == NULL:
+            free_pin(pin)
+        else:
+            zraw_push(&with_callback, pin)
+            wake()
+        pin = following
+    PyErr_Restore(type, value, traceback)
+
+
+cdef void run_callbacks() noexcept:
+    """Call the on_free of every finished pin that has one."""
+    cdef pin_t *pin = oldest_first(<pin_t *> zraw_take_all(&with_callback))
+    cdef pin_t *following
+    while pin != NULL:
+        following = pin.next
+        on_free = <object> pin.on_free
+        Py_DECREF(on_free)
+        free_pin(pin)
+        try:
+            on_free()
+        except BaseException:
+            PyErr_WriteUnraisable(on_free)
+        del on_free
+        pin = following
+
+
+def release_loop():
+    """The release thread: sleep without the GIL, release, call the on_frees."""
+    global asleep
+    block_signals()
+    while True:
+        with nogil:
+            zraw_swap(&asleep, 1)
+            if finished == NULL and with_callback == NULL and not stopping:
+                PyThread_acquire_lock(alarm, 1)
+            elif not zraw_swap(&asleep, 0):
+                PyThread_acquire_lock(alarm, 1)  # a post is under way: take it
+            if not stopping:
+                nap(GRACE_US)
+        release_finished()
+        run_callbacks()
+        if stopping:
+            return
+
+
+cdef bint ensure_thread() except -1:
+    """Start the release thread of this process; False when it is too late to."""
+    global thread, thread_generation, alarm, asleep, stopping
+    if thread_generation == fork_generation:
+        return not stopping
+    asleep = 0
+    stopping = False
+    alarm = PyThread_allocate_lock()
+    if alarm == NULL:
+        raise MemoryError
+    PyThread_acquire_lock(alarm, 1)
+    started = threading.Thread(target=release_loop, name="zraw-release", daemon=True)
+    try:
+        started.start()
+    except RuntimeError:
+        return False
+    thread = started
+    thread_generation = fork_generation
+    return True
+
+
+cdef void stop() noexcept:
+    """Release what is left and end the thread, if this process has one."""
+    global stopping, thread_generation
+    cdef bint running = thread_generation == fork_generation and not stopping
+    stopping = True
+    thread_generation = fork_generation
+    if not running:
+        return
+    wake()
+    try:
+        thread.join(1.0)
+    except BaseException:
+        PyErr_WriteUnraisable(thread)
+
+
+cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:
+    cdef int rc = zmq_msg_init_size(msg, pin.view.len)
+    if rc == 0 and pin.view.len:
+        memcpy(zmq_msg_data(msg), pin.view.buf, pin.view.len)
+    on_free = <object> pin.on_free if pin.on_free != NULL else None
+    free_pin(pin)
+    if rc < 0:
+        zmq_msg_init(msg)
+        raise MemoryError
+    if on_free is not None:
+        on_free()
+    return 0
+
+
+cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) except -1:
+    """Make `msg`, which holds nothing, a message whose body is the buffer `data`."""
+    cdef zmq_msg_t scratch
+    cdef bint threaded = ensure_thread()
+    cdef pin_t *pin = <pin_t *> PyMem_RawMalloc(sizeof(pin_t))
+    if pin == NULL:
+        raise MemoryError
+    pin.on_free = NULL
+    pin.tracker = NULL
+    try:
+        PyObject_GetBuffer(data, &pin.view, PyBUF_SIMPLE)
+    except BaseException:
+        PyMem_RawFree(pin)
+        raise
+    if tracker is not None:
+        if tracker.pending == 0:
+            tracker.generation = fork_generation
+        tracker.pending += 1
+        Py_INCREF(tracker)
+        pin.tracker = <PyObject *> tracker
+    if not threaded:
+        pin.on_free = <PyObject *> on_free if on_free is not None else NULL
+        return copy_instead(msg, pin)
+    if zmq_msg_init_data(msg, pin.view.buf if pin.view.buf != NULL else &nothing,
+                         pin.view.len, let_go, pin) < 0:
+        free_pin(pin)
+        zmq_msg_init(msg)
+        fail(ENOMEM, "zmq_msg_init_data()")
+    if on_free is not None:
+        Py_INCREF(on_free)
+        pin.on_free = <PyObject *> on_free
+    # Once copied, a message counts as shared, and libzmq does not write into a
+    # shared body.  (Its ws client masks an unshared one in place.)
+    zmq_msg_init(&scratch)
+    zmq_msg_copy(&scratch, msg)
+    zmq_msg_close(&scratch)
+    return 0

@@ -1,0 +1,194 @@
+"""How a frame, and a message of several, are handed to libzmq.
+
+A frame is first offered with ZMQ_DONTWAIT and the GIL held; the GIL is given up
+only when the call has to wait.  A message goes out whole: if its peer dies
+between two frames it is sent again from the first, or not at all.
+
+Functions here return 0, or the errno, with the guard of the socket still held.
+They raise only what a signal handler raised, with the guard given back.
+"""
+
+from libc.errno cimport EAGAIN, EINTR
+from libc.stdint cimport int64_t, uint32_t
+
+from zraw.error cimport fail
+from zraw.guard cimport (
+    BROKEN,
+    ENVELOPED,
+    GuardedSocket,
+    LB_TAIL,
+    TIMED,
+    leave,
+    monotonic_ns,
+    socket_int,
+)
+from zraw.libzmq cimport (
+    EFSM,
+    ZMQ_DEALER,
+    ZMQ_DONTWAIT,
+    ZMQ_EVENTS,
+    ZMQ_PAIR,
+    ZMQ_PUSH,
+    ZMQ_REQ,
+    ZMQ_SNDMORE,
+    ZMQ_SNDTIMEO,
+    zmq_errno,
+    zmq_msg_close,
+    zmq_msg_copy,
+    zmq_msg_init,
+    zmq_msg_send,
+    zmq_send,
+    zmq_send_const,
+)
+
+cdef extern from "errno.h" nogil:
+    int errno
+
+cdef enum:
+    SLOW_NS = 200000      # a send that took longer gives up the GIL next time
+    TIMING_INTERVAL = 16  # while fast: so many at 200 us are still under 5 ms
+
+
+cdef int put(void *ptr, void *argument, int flags) noexcept nogil:
+    """Offer a frame once, by the libzmq function that fits it."""
+    cdef frame_t *frame = <frame_t *> argument
+    cdef zmq_msg_t copy
+    cdef int rc, err
+    if frame.msg == NULL:
+        if frame.constant:
+            return zmq_send_const(ptr, frame.data, frame.size, flags)
+        return zmq_send(ptr, frame.data, frame.size, flags)
+    if not frame.keep:
+        return zmq_msg_send(frame.msg, ptr, flags)
+    zmq_msg_init(&copy)
+    zmq_msg_copy(&copy, frame.msg)
+    rc = zmq_msg_send(&copy, ptr, flags)
+    if rc < 0:
+        err = zmq_errno()
+        zmq_msg_close(&copy)
+        errno = err
+    return rc
+
+
+cdef int offer(GuardedSocket socket, frame_t *frame, int flags) noexcept:
+    """put(), GIL held, and timed where the cost grows with the peers."""
+    cdef int64_t start
+    cdef int rc
+    if not socket.detour & TIMED:
+        return put(socket.ptr, frame, flags)
+    if not socket.slow and socket.untimed < TIMING_INTERVAL:
+        socket.untimed += 1
+        return put(socket.ptr, frame, flags)
+    socket.untimed = 0
+    start = monotonic_ns()
+    if socket.slow:
+        with nogil:
+            rc = put(socket.ptr, frame, flags)
+    else:
+        rc = put(socket.ptr, frame, flags)
+    socket.slow = monotonic_ns() - start > SLOW_NS
+    return rc
+
+
+cdef void note_more(GuardedSocket socket, int flags) noexcept nogil:
+    """A frame was accepted: remember whether its message is still open."""
+    socket.more = flags & ZMQ_SNDMORE
+    if socket.type == ZMQ_PUSH or socket.type == ZMQ_DEALER or socket.type == ZMQ_REQ:
+        socket.detour &= ~<uint32_t> LB_TAIL
+        if socket.more:
+            socket.detour |= LB_TAIL
+
+
+cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,
+                    str call) except -1:
+    """Send one frame under the caller's flags, as C does."""
+    cdef int rc, err
+    if socket.detour & BROKEN:
+        return EFSM
+    if socket.detour & LB_TAIL:
+        # These types never wait in mid-message.  Should the peer be gone, libzmq
+        # drops the rest of the message if the call is a waiting one; a trial
+        # with ZMQ_DONTWAIT would make it send the rest to the next peer.
+        rc = put(socket.ptr, frame, flags)
+        while rc < 0 and zmq_errno() == EINTR:
+            socket.run_handlers(call)
+            rc = put(socket.ptr, frame, flags)
+        if rc < 0:
+            err = zmq_errno()
+            if err == EAGAIN:
+                note_more(socket, flags)  # what is left of the message is dropped
+            return err
+        note_more(socket, flags)
+        return 0
+    if socket.detour & ENVELOPED and not socket.more:
+        # A peer that leaves between REQ's envelope and the body would get the
+        # request torn; news of it waits in the command queue.
+        socket_int(socket.ptr, ZMQ_EVENTS)
+    rc = offer(socket, frame, flags | ZMQ_DONTWAIT)
+    if rc < 0:
+        err = zmq_errno()
+        if err == EAGAIN:
+            # libzmq looks for credit about once per millisecond; ask it to now.
+            socket_int(socket.ptr, ZMQ_EVENTS)
+            rc = offer(socket, frame, flags | ZMQ_DONTWAIT)
+            err = zmq_errno() if rc < 0 else 0
+        if err and (err != EAGAIN or flags & ZMQ_DONTWAIT) and err != EINTR:
+            return err
+        if rc < 0:
+            err = socket.block(put, frame, flags, ZMQ_SNDTIMEO, call)
+            if err:
+                return err
+    note_more(socket, flags)
+    return 0
+
+
+cdef int refuse_open_message(GuardedSocket socket, int flags, str call) except -1:
+    """Raise if a whole message may not begin here; the guard is held."""
+    if flags & ZMQ_SNDMORE:
+        leave(socket)
+        fail(EFSM, f"{call}: ZMQ_SNDMORE: the call sends whole messages")
+    if socket.more:
+        leave(socket)
+        fail(EFSM, f"{socket.describe(call)}: a message begun with ZMQ_SNDMORE is open")
+    return 0
+
+
+cdef int send_frames(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
+                     int flags, str call) except -1:
+    """Send one message of `count` frames, whole or not at all."""
+    cdef Py_ssize_t i = 0
+    cdef int more = 0, rc = 0, err
+    if count == 1:
+        return send_frame(socket, frames, flags, call)
+    while True:
+        err = send_frame(socket, frames, flags | ZMQ_SNDMORE, call)
+        if err:
+            return err
+        for i in range(1, count):
+            more = ZMQ_SNDMORE if i < count - 1 else 0
+            rc = offer(socket, &frames[i], ZMQ_DONTWAIT | more)
+            while rc < 0 and zmq_errno() == EINTR:
+                rc = offer(socket, &frames[i], ZMQ_DONTWAIT | more)
+            if rc < 0:
+                break
+        err = zmq_errno() if rc < 0 else 0
+        note_more(socket, 0)
+        if not err:
+            return 0
+        if err != EAGAIN:
+            return err
+        # The peer died in mid-message and nobody gets the first part of it.
+        if socket.type == ZMQ_PUSH or socket.type == ZMQ_DEALER:
+            # If the refused frame was not the last, libzmq now drops frames up
+            # to the last one.  Hand it those, or it drops the next message.
+            if more:
+                for i in range(i + 1, count):
+                    more = ZMQ_SNDMORE if i < count - 1 else 0
+                    rc = put(socket.ptr, &frames[i], ZMQ_DONTWAIT | more)
+                    while rc < 0 and zmq_errno() == EINTR:
+                        rc = put(socket.ptr, &frames[i], ZMQ_DONTWAIT | more)
+        elif socket.type != ZMQ_PAIR:
+            socket.detour |= BROKEN
+            leave(socket)
+            fail(EFSM, f"{socket.describe(call)}: the peer left in mid-message, and "
+                 "libzmq cannot send the request again: close this socket")

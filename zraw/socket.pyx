@@ -1,0 +1,746 @@
+"""Socket: functions of the forms zmq_socket_xxx(socket) and zmq_xxx(socket)."""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_WriteUnraisable
+from libc.errno cimport EADDRINUSE, EAGAIN, EINTR, EINVAL
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uintptr_t
+
+from zraw.batch cimport (
+    check_flags,
+    recv_batch,
+    recv_parts,
+    send_batch,
+    send_one,
+    send_parts,
+)
+from zraw.context cimport Context
+from zraw.error cimport fail
+from zraw.guard cimport (
+    ENVELOPED,
+    TIMED,
+    ZRAW_CLOSING,
+    GuardedSocket,
+    enter,
+    fork_generation,
+    leave,
+    monotonic_ns,
+    socket_int,
+    type_name,
+    zraw_take,
+)
+from zraw.libzmq cimport (
+    ENOTSUP,
+    ZMQ_CONNECT_ROUTING_ID,
+    ZMQ_DONTWAIT,
+    ZMQ_FD,
+    ZMQ_LAST_ENDPOINT,
+    ZMQ_LINGER,
+    ZMQ_PLAIN_SERVER,
+    ZMQ_POLLIN,
+    ZMQ_PUB,
+    ZMQ_RCVTIMEO,
+    ZMQ_REQ,
+    ZMQ_SNDMORE,
+    ZMQ_STREAM,
+    ZMQ_THREAD_SAFE,
+    ZMQ_TYPE,
+    ZMQ_XPUB,
+    ZMQ_ZAP_DOMAIN,
+    ZMQ_ZAP_ENFORCE_DOMAIN,
+    zmq_bind,
+    zmq_close,
+    zmq_connect,
+    zmq_disconnect,
+    zmq_errno,
+    zmq_getsockopt,
+    zmq_has,
+    zmq_msg_close,
+    zmq_msg_init,
+    zmq_msg_t,
+    zmq_poll,
+    zmq_pollitem_t,
+    zmq_recv,
+    zmq_send,
+    zmq_setsockopt,
+    zmq_socket,
+    zmq_unbind,
+)
+from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
+from zraw.option cimport endpoint_bytes, get_option, set_option
+from zraw.receiving cimport LARGE, body, recv_frame
+from zraw.release cimport drain
+from zraw.sending cimport frame_t, note_more, send_frame
+
+cdef extern from "Python.h":
+    int PyErr_ResourceWarning(object source, Py_ssize_t stacklevel,
+                              const char *format, ...) except -1
+
+cdef enum:
+    RADIO = 14  # ZMQ_RADIO, a draft type
+
+cdef size_t DEFAULT_PIN_THRESHOLD = 64 * 1024
+cdef dict const_data = {}  # sent by send_const(): libzmq may read it at any time
+
+
+cdef struct target_t:
+    void *data
+    size_t size
+    int received
+
+
+cdef int recv_op(void *socket, void *argument, int flags) noexcept nogil:
+    cdef target_t *target = <target_t *> argument
+    target.received = zmq_recv(socket, target.data, target.size, flags)
+    return target.received
+
+
+cdef int as_flags(object flags, str call) except -1:
+    """Return receive flags as int; name the right call if it is a Message."""
+    if isinstance(flags, Message):
+        raise TypeError(f"{call}: flags: int, not Message; to receive into a Message, "
+                        "call recv_msg(message)")
+    cdef int number = flags
+    check_flags(number, ZMQ_DONTWAIT, call)
+    return number
+
+
+cdef class Socket(GuardedSocket):
+    """Socket(context, type): a socket of a type such as ZMQ_PUSH.
+
+    C call: zmq_socket()
+
+    type: one of ZMQ_PAIR, ZMQ_PUB, ZMQ_SUB, ZMQ_REQ, ZMQ_REP, ZMQ_DEALER,
+        ZMQ_ROUTER, ZMQ_PULL, ZMQ_PUSH, ZMQ_XPUB, ZMQ_XSUB, ZMQ_STREAM, and the
+        draft types where libzmq has them.
+
+    A socket may move between threads, not be shared: a second thread inside a
+    call gets SocketInUse.  `with` ends with close().
+
+    Raises: InvalidArgument (EINVAL) for an unknown type; NotSupported (ENOTSUP)
+        for a draft type without libzmq's draft API; TooManySockets (EMFILE);
+        ContextTerminated (ETERM).
+    """
+
+    def __cinit__(self):
+        self.type = -1
+        self.pin_limit = DEFAULT_PIN_THRESHOLD
+
+    def __init__(self, Context context not None, int type):
+        cdef void *ptr
+        if self.type >= 0:
+            raise RuntimeError("Socket.__init__(): called before")
+        context.check(f"socket({type_name(type)})")
+        if type > ZMQ_STREAM and not zmq_has("draft"):
+            fail(ENOTSUP if type <= 20 else EINVAL, f"Socket({type_name(type)})"
+                 + (": this libzmq is built without its draft API"
+                    if type <= 20 else ""))
+        ptr = zmq_socket(context.ptr, type)
+        if ptr == NULL:
+            fail(zmq_errno(), f"Socket({type_name(type)})")
+        self.adopt(context, ptr)
+
+    cdef int adopt(self, Context context, void *ptr) except -1:
+        self.ptr = ptr
+        self.context = context
+        self.type = socket_int(ptr, ZMQ_TYPE)
+        self.shared = socket_int(ptr, ZMQ_THREAD_SAFE) == 1
+        if self.type == ZMQ_PUB or self.type == ZMQ_XPUB or self.type == RADIO:
+            self.detour |= TIMED
+        elif self.type == ZMQ_REQ:
+            self.detour |= ENVELOPED
+        self.generation = fork_generation
+        context.add(self)
+        return 0
+
+    def __del__(self):
+        if (self.ptr != NULL and self.generation == fork_generation
+                and not self.borrowed):
+            try:
+                PyErr_ResourceWarning(self, 1, "unclosed %R", <void *> self)
+            except Warning:
+                PyErr_WriteUnraisable(self)
+
+    def __dealloc__(self):
+        if (self.ptr != NULL and self.generation == fork_generation
+                and not self.borrowed):
+            zmq_close(self.ptr)
+
+    @staticmethod
+    def from_handle(Context context not None, address):
+        """Return a Socket for a libzmq socket that others own.
+
+        address: of the socket, as int; a wrong one crashes the interpreter.
+
+        It is never closed by zraw.
+        """
+        cdef Socket socket = Socket.__new__(Socket)
+        cdef uintptr_t pointer = address
+        if not pointer:
+            raise ValueError("Socket.from_handle(): address: not 0")
+        context.check("from_handle()")
+        socket.borrowed = True
+        socket.adopt(context, <void *> pointer)
+        return socket
+
+    def close(self, linger=None):
+        """Close the socket; unsent messages are sent in the background.
+
+        C call: zmq_close(); zmq_setsockopt() with ZMQ_LINGER
+
+        linger: milliseconds that Context.term() waits for unsent messages, -1 for
+            ever; None leaves ZMQ_LINGER as it is.
+
+        A second close() does nothing; so does one in a forked child.
+
+        Raises: SocketInUse (EBUSY) if another thread is inside a call;
+            Context.shutdown() makes it come back.
+        """
+        cdef int milliseconds = -1 if linger is None else linger
+        cdef void *ptr
+        if milliseconds < -1:
+            raise ValueError(f"close(): linger: -1 or milliseconds, not {linger}")
+        if self.generation != fork_generation:
+            return
+        if not zraw_take(&self.busy, ZRAW_CLOSING):
+            shared, self.shared = self.shared, False
+            try:
+                self.refuse("close()")
+            finally:
+                self.shared = shared
+        ptr, self.ptr = self.ptr, NULL
+        self.generation = 0
+        self.context.discard(self)
+        if not self.borrowed:
+            if linger is not None:
+                zmq_setsockopt(ptr, ZMQ_LINGER, &milliseconds, sizeof(milliseconds))
+            zmq_close(ptr)
+        drain()
+
+    @property
+    def closed(self):
+        """True once the socket is closed."""
+        return self.generation == 0
+
+    @property
+    def handle(self):
+        """The address of libzmq's socket, as int."""
+        enter(self, "handle")
+        leave(self)
+        return <uintptr_t> self.ptr
+
+    @property
+    def pin_threshold(self):
+        """Exact bytes of at least this size are sent without a copy.
+
+        Bytes; the default is 65536, 0 stands for all, -1 for none.
+        """
+        return -1 if self.pin_limit == <size_t> -1 else self.pin_limit
+
+    @pin_threshold.setter
+    def pin_threshold(self, Py_ssize_t size):
+        if size < -1:
+            raise ValueError(f"pin_threshold: -1, 0 or a number of bytes, not {size}")
+        self.pin_limit = <size_t> size
+
+    def getsockopt(self, int option, type type=None):
+        """Return an option: int, bytes or str, by its C type.
+
+        C call: zmq_getsockopt()
+
+        type: int or bytes, for an option that zraw does not know.
+
+        Raises: InvalidArgument (EINVAL) if libzmq or the socket type lacks the
+            option, or it can only be set; ContextTerminated (ETERM); NotASocket
+            (ENOTSOCK); SocketInUse (EBUSY).
+        """
+        return get_option(self, option, type)
+
+    def setsockopt(self, int option, value, type type=None):
+        """Set an option.
+
+        C call: zmq_setsockopt()
+
+        value: by the option's C type: int; bytes or another buffer; str or bytes
+            without NUL; a CURVE key as 32 raw bytes or 40 characters of Z85.
+            None clears an option where C's NULL does.
+        type: int or bytes, for an option that zraw does not know.
+
+        Raises: TypeError; OverflowError if an int does not fit the C type;
+            InvalidArgument (EINVAL) if libzmq or the socket type lacks the option,
+            or refuses the value; AddressInUse (EADDRINUSE) for a
+            ZMQ_CONNECT_ROUTING_ID that a peer has already; ContextTerminated
+            (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+        """
+        if option == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
+            # libzmq would abort the process at the next connect.
+            if not isinstance(value, str) and bytes(value) in self.routing_ids:
+                fail(EADDRINUSE, self.describe("setsockopt(ZMQ_CONNECT_ROUTING_ID)")
+                     + ": a peer has this routing id")
+        set_option(self, option, value, type)
+        if option == ZMQ_CONNECT_ROUTING_ID:
+            self.next_routing_id = bytes(value)
+
+    cdef int refuse_zap_abort(self, str call) except -1:
+        """Refuse what makes libzmq abort as soon as a client shows up."""
+        cdef char domain[256]
+        cdef size_t size = sizeof(domain)
+        if (socket_int(self.ptr, ZMQ_PLAIN_SERVER) == 1
+                and socket_int(self.ptr, ZMQ_ZAP_ENFORCE_DOMAIN) == 1
+                and zmq_getsockopt(self.ptr, ZMQ_ZAP_DOMAIN, domain, &size) == 0
+                and not domain[0]):
+            leave(self)
+            fail(EINVAL, f"{call}: ZMQ_PLAIN_SERVER with ZMQ_ZAP_ENFORCE_DOMAIN "
+                 "needs a ZMQ_ZAP_DOMAIN")
+        return 0
+
+    cdef int endpoint_call(self, int (*function)(void *, const char *) noexcept nogil,
+                           object endpoint, str name) except -1:
+        """Call one of the functions that take an endpoint; the guard is held after."""
+        cdef bytes text = endpoint_bytes(endpoint, f"{name}()")
+        cdef str call = f"{name}({endpoint!r})"
+        cdef const char *address = text
+        cdef int rc, err = EINTR
+        enter(self, call)
+        if function == zmq_bind or function == zmq_connect:
+            self.refuse_zap_abort(call)
+        while err == EINTR:
+            with nogil:
+                rc = function(self.ptr, address)
+                err = zmq_errno() if rc < 0 else 0
+            if err == EINTR:
+                self.run_handlers(call)
+        if err:
+            leave(self)
+            fail(err, call)
+        return 0
+
+    def bind(self, endpoint):
+        """Accept connections on an endpoint; return the endpoint really bound.
+
+        C call: zmq_bind(); zmq_getsockopt() with ZMQ_LAST_ENDPOINT
+
+        endpoint: str or bytes, as "tcp://*:5555", "tcp://127.0.0.1:*",
+            "ipc:///tmp/x", "inproc://x".
+
+        Returns: "tcp://127.0.0.1:54321" for "tcp://127.0.0.1:*", and so on.
+        Raises: AddressInUse (EADDRINUSE), AddressNotAvailable (EADDRNOTAVAIL),
+            ProtocolNotSupported (EPROTONOSUPPORT), IncompatibleProtocol
+            (ENOCOMPATPROTO), InvalidArgument (EINVAL), NoIOThread (EMTHREAD),
+            ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY);
+            ValueError for an endpoint that libzmq would misread.
+        """
+        cdef char last[1024]
+        cdef size_t size = sizeof(last)
+        cdef int rc
+        self.endpoint_call(zmq_bind, endpoint, "bind")
+        rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
+        leave(self)
+        if rc < 0:
+            return endpoint if isinstance(endpoint, str) else endpoint.decode()
+        return (<bytes> (<char *> last)).decode("utf-8", "surrogateescape")
+
+    def connect(self, endpoint):
+        """Connect to an endpoint, now and whenever the connection breaks.
+
+        C call: zmq_connect()
+
+        endpoint: str or bytes, as "tcp://localhost:5555".
+
+        Success says nothing about the peer: libzmq connects in the background.
+
+        Raises: as bind().
+        """
+        self.endpoint_call(zmq_connect, endpoint, "connect")
+        if self.next_routing_id is not None:
+            if self.routing_ids is None:
+                self.routing_ids = set()
+            self.routing_ids.add(self.next_routing_id)
+            self.next_routing_id = None
+        leave(self)
+
+    def unbind(self, endpoint):
+        """Stop accepting connections on an endpoint.
+
+        C call: zmq_unbind()
+
+        endpoint: as bind() returned it.
+
+        Raises: NotFound (ENOENT) if it is not bound; otherwise as bind().
+        """
+        self.endpoint_call(zmq_unbind, endpoint, "unbind")
+        leave(self)
+
+    def disconnect(self, endpoint):
+        """Disconnect from an endpoint; messages queued for it obey ZMQ_LINGER.
+
+        C call: zmq_disconnect()
+
+        endpoint: as given to connect().
+
+        Raises: NotFound (ENOENT) if it is not connected; otherwise as bind().
+        """
+        self.endpoint_call(zmq_disconnect, endpoint, "disconnect")
+        leave(self)
+
+    def send(self, data, int flags=0):
+        """Send a frame; return its size in bytes.
+
+        C call: zmq_send(); zmq_msg_send() for a Message or pinned memory
+
+        data: bytes, any contiguous buffer, or a Message, which is empty after.
+        flags: ZMQ_DONTWAIT, ZMQ_SNDMORE.
+
+        Waits: until a peer can take it, or ZMQ_SNDTIMEO (ms) is over; not on
+            ZMQ_PUB, ZMQ_ROUTER and others that drop.
+        Copies: once; exact bytes of `pin_threshold` and more, and Messages, not.
+        Raises: Again (EAGAIN), ContextTerminated (ETERM), InvalidState (EFSM),
+            NotASocket (ENOTSOCK), NotSupported (ENOTSUP), HostUnreachable
+            (EHOSTUNREACH), InvalidArgument (EINVAL), SocketInUse (EBUSY);
+            BufferError if a Message has views alive.
+        """
+        cdef size_t size
+        cdef int err
+        if PyBytes_CheckExact(data):
+            size = PyBytes_GET_SIZE(data)
+            if size < self.pin_limit and not flags & ~(ZMQ_DONTWAIT | ZMQ_SNDMORE):
+                enter(self, "send()")
+                if not self.detour and zmq_send(
+                        self.ptr, PyBytes_AS_STRING(data), size,
+                        flags | ZMQ_DONTWAIT) >= 0:
+                    if flags & ZMQ_SNDMORE or self.more:
+                        note_more(self, flags)
+                    leave(self)
+                    drain()
+                    return size
+                leave(self)
+        err = send_one(self, data, flags, "send()", &size)
+        if err:
+            fail(err, self.describe("send()"))
+        return size
+
+    def try_send(self, data):
+        """Send a frame if that needs no waiting; return whether it was sent.
+
+        C call: zmq_send() with ZMQ_DONTWAIT
+
+        data: as for send().
+
+        Raises: as send(), but never Again.
+        """
+        cdef size_t size
+        cdef int err = send_one(self, data, ZMQ_DONTWAIT, "try_send()", &size)
+        if err and err != EAGAIN:
+            fail(err, self.describe("try_send()"))
+        return err == 0
+
+    def send_const(self, data, int flags=0):
+        """Send bytes that are kept for good, without a copy; return their size.
+
+        C call: zmq_send_const()
+
+        data: exact bytes.  One reference to each distinct object is never given
+            back: for constants, not for data.
+        flags: ZMQ_DONTWAIT, ZMQ_SNDMORE.
+
+        Waits, Raises: as send().
+        """
+        cdef frame_t frame
+        cdef int err
+        if not PyBytes_CheckExact(data):
+            raise TypeError("send_const(): data: bytes itself, not "
+                            f"{type(data).__name__}")
+        check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_const()")
+        const_data[id(data)] = data
+        frame.msg = NULL
+        frame.data = PyBytes_AS_STRING(data)
+        frame.size = PyBytes_GET_SIZE(data)
+        frame.constant = True
+        enter(self, "send_const()")
+        err = send_frame(self, &frame, flags, "send_const()")
+        leave(self)
+        if err:
+            fail(err, self.describe("send_const()"))
+        drain()
+        return frame.size
+
+    def send_multipart(self, parts, int flags=0):
+        """Send a message of several frames, whole or not at all.
+
+        C call: zmq_send() and zmq_msg_send() with ZMQ_SNDMORE
+
+        parts: a sequence of what send() takes.  Messages among them are empty
+            once the whole message is accepted.
+        flags: ZMQ_DONTWAIT.
+
+        Waits: for the first frame, as send().
+        Raises: as send(); InvalidState (EFSM) with ZMQ_SNDMORE, or while a message
+            begun with it is open; on ZMQ_REQ also if the peer left in mid-message.
+        """
+        send_parts(self, parts, flags)
+
+    def send_many(self, messages, int flags=0):
+        """Send many messages; return how many were accepted.
+
+        C call: zmq_send() in a loop
+
+        messages: a list or tuple; each item what send() takes, or a list or tuple
+            of parts.
+        flags: ZMQ_DONTWAIT: stop when it would have to wait.
+
+        Waits: as send(), ZMQ_SNDTIMEO anew for each message.
+        Raises: as send(), but only before anything was accepted.  What a signal
+            handler raises in between has the number accepted as its `sent`.
+        """
+        return send_batch(self, messages, flags)
+
+    def recv(self, flags=0):
+        """Receive a frame as bytes.
+
+        C call: zmq_msg_recv()
+
+        flags: ZMQ_DONTWAIT.
+
+        Waits: until a message comes, or ZMQ_RCVTIMEO (ms) is over.
+        Copies: once.
+        Raises: Again (EAGAIN), ContextTerminated (ETERM), InvalidState (EFSM),
+            NotASocket (ENOTSOCK), NotSupported (ENOTSUP), SocketInUse (EBUSY).
+        """
+        cdef zmq_msg_t msg
+        cdef int err
+        cdef int wanted = 0 if flags is 0 else as_flags(flags, "recv()")
+        cdef bytes data
+        zmq_msg_init(&msg)
+        enter(self, "recv()")
+        err = recv_frame(self, &msg, wanted, "recv()")
+        leave(self)
+        if err:
+            fail(err, self.describe("recv()"))
+        data = body(&msg)
+        zmq_msg_close(&msg)
+        drain()
+        return data
+
+    def try_recv(self):
+        """Receive a frame as bytes if one is there, else return None.
+
+        C call: zmq_msg_recv() with ZMQ_DONTWAIT
+
+        Raises: as recv(), but never Again.
+        """
+        cdef zmq_msg_t msg
+        cdef int err
+        cdef bytes data
+        zmq_msg_init(&msg)
+        enter(self, "try_recv()")
+        err = recv_frame(self, &msg, ZMQ_DONTWAIT, "try_recv()")
+        leave(self)
+        if err:
+            if err != EAGAIN:
+                fail(err, self.describe("try_recv()"))
+            drain()
+            return None
+        data = body(&msg)
+        zmq_msg_close(&msg)
+        drain()
+        return data
+
+    def recv_into(self, buffer, int flags=0):
+        """Receive a frame into memory; return the frame's size in bytes.
+
+        C call: zmq_recv()
+
+        buffer: writable and contiguous.  A longer frame is cut to fit, and its
+            rest is lost; the size returned is still the frame's.
+        flags: ZMQ_DONTWAIT.
+
+        Waits, Raises: as recv(); BufferError or TypeError for a buffer that is not
+            writable or not contiguous.
+        """
+        cdef Py_buffer view
+        cdef target_t target
+        cdef int rc, err = 0
+        check_flags(flags, ZMQ_DONTWAIT, "recv_into()")
+        try:
+            PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        except (TypeError, BufferError) as error:
+            raise type(error)(f"recv_into(): buffer: writable and contiguous: {error}"
+                              ) from None
+        try:
+            target.data = view.buf
+            target.size = view.len
+            enter(self, "recv_into()")
+            if target.size > LARGE:
+                with nogil:
+                    rc = recv_op(self.ptr, &target, flags | ZMQ_DONTWAIT)
+                    err = zmq_errno() if rc < 0 else 0
+            elif recv_op(self.ptr, &target, flags | ZMQ_DONTWAIT) < 0:
+                err = zmq_errno()
+            if err == EINTR or (err == EAGAIN and not flags & ZMQ_DONTWAIT):
+                err = self.block(recv_op, &target, flags, ZMQ_RCVTIMEO, "recv_into()")
+            leave(self)
+            if err:
+                fail(err, self.describe("recv_into()"))
+        finally:
+            PyBuffer_Release(&view)
+        drain()
+        return target.received
+
+    def recv_msg(self, Message message=None, int flags=0):
+        """Receive a frame into a Message and return it.
+
+        C call: zmq_msg_recv()
+
+        message: what it held is released; None makes a new one.
+        flags: ZMQ_DONTWAIT.
+
+        Waits: as recv().
+        Copies: nothing.
+        Raises: as recv(); BufferError if views of `message` are alive.  After an
+            error of libzmq's the message is empty.
+        """
+        if message is None:
+            message = empty_message()
+        check_flags(flags, ZMQ_DONTWAIT, "recv_msg()")
+        recv_message(self, message, flags, "recv_msg()")
+        return message
+
+    def try_recv_msg(self, Message message not None):
+        """Receive a frame into a Message if one is there; return whether it was.
+
+        C call: zmq_msg_recv() with ZMQ_DONTWAIT
+
+        message: what it held is released, also when nothing is there.
+
+        Raises: as recv_msg(), but never Again.
+        """
+        cdef int err
+        claim(message, "try_recv_msg()")
+        try:
+            enter(self, "try_recv_msg()")
+            err = recv_frame(self, &message.msg, ZMQ_DONTWAIT, "try_recv_msg()")
+            leave(self)
+            if err:
+                message.reset()
+                if err != EAGAIN:
+                    fail(err, self.describe("try_recv_msg()"))
+            message.writable = message.grouped = False
+        finally:
+            unclaim(message)
+        drain()
+        return err == 0
+
+    def recv_multipart(self, int flags=0, bint copy=True):
+        """Receive a whole message as a list of its frames.
+
+        C call: zmq_msg_recv(), zmq_msg_more()
+
+        flags: ZMQ_DONTWAIT.
+        copy: True for bytes, False for Messages.
+
+        Waits, Raises: as recv().
+        """
+        return recv_parts(self, flags, copy, False, "recv_multipart()")
+
+    def try_recv_multipart(self):
+        """Receive a whole message as a list of bytes if one is there, else None.
+
+        C call: zmq_msg_recv() with ZMQ_DONTWAIT, zmq_msg_more()
+
+        Raises: as recv(), but never Again.
+        """
+        return recv_parts(self, ZMQ_DONTWAIT, True, True, "try_recv_multipart()")
+
+    def recv_many(self, Py_ssize_t max_messages=1000, int flags=0, bint copy=True,
+                  bint multipart=False):
+        """Wait for a message, then take those that are there; return a list.
+
+        C call: zmq_msg_recv() in a loop
+
+        max_messages: 1 or more.
+        flags: ZMQ_DONTWAIT, for the first message.
+        copy: True for bytes, False for Messages.
+        multipart: True makes every item a list of frames; False only those of
+            messages that have several.
+
+        Waits: for the first message, as recv().
+        Raises: as recv(), for the first message.  What a signal handler raises in
+            between has the messages taken as its `received`.
+        """
+        return recv_batch(self, max_messages, flags, copy, multipart)
+
+    def poll(self, int timeout=-1, short events=ZMQ_POLLIN):
+        """Wait until the socket is ready; return which of `events` are.
+
+        C call: zmq_poll()
+
+        timeout: milliseconds; -1 waits for ever, 0 not at all.
+        events: ZMQ_POLLIN, ZMQ_POLLOUT, or both.
+
+        Returns: 0 on time-out.
+        Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse
+            (EBUSY).
+        """
+        cdef zmq_pollitem_t item
+        cdef int64_t end = monotonic_ns() + timeout * <int64_t> 1000000
+        cdef int64_t left = timeout
+        cdef int rc, err
+        if timeout < -1:
+            raise ValueError(f"poll(): timeout: -1 or milliseconds, not {timeout}")
+        enter(self, "poll()")
+        item.socket = self.ptr
+        item.fd = 0
+        item.events = events
+        item.revents = 0
+        rc = zmq_poll(&item, 1, 0)
+        err = zmq_errno() if rc < 0 else 0
+        while err == EINTR or (rc == 0 and left):
+            with nogil:
+                rc = zmq_poll(&item, 1, <long> left)
+                err = zmq_errno() if rc < 0 else 0
+            if not err:
+                break
+            if err == EINTR:
+                self.run_handlers("poll()")
+                item.socket = self.ptr
+                if timeout > 0:
+                    left = max(0, (end - monotonic_ns()) // 1000000)
+        leave(self)
+        if err:
+            fail(err, self.describe("poll()"))
+        drain()
+        return item.revents
+
+    def fileno(self):
+        """Return ZMQ_FD, which becomes readable when ZMQ_EVENTS may have changed.
+
+        C call: zmq_getsockopt() with ZMQ_FD
+
+        It is edge-triggered: look at ZMQ_EVENTS after it was readable and after
+        every send and receive.  Not for select() on its own; poll() is.
+
+        Raises: InvalidArgument (EINVAL) on thread-safe socket types.
+        """
+        return get_option(self, ZMQ_FD, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __reduce__(self):
+        raise TypeError("a Socket belongs to this process: not to be pickled or "
+                        "copied; pass the endpoint, and connect there")
+
+    def __repr__(self):
+        if self.type < 0:
+            return "<zraw.Socket, __init__ not called>"
+        return (f"<zraw.Socket {type_name(self.type)}"
+                f"{' closed' if not self.generation else ''}>")
