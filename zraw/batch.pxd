@@ -5,7 +5,6 @@ from libc.stddef cimport size_t
 from zraw.guard cimport GuardedSocket
 
 
-cdef int check_flags(int flags, int allowed, str call) except -1
 cdef int send_one(GuardedSocket socket, object data, int flags, str call,
                   size_t *size) except -1
 cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1

@@ -43,14 +43,6 @@ cdef enum:
     BREATH_BYTES = 1 << 20
 
 
-cdef int check_flags(int flags, int allowed, str call) except -1:
-    if flags & ~allowed:
-        names = "ZMQ_DONTWAIT or ZMQ_SNDMORE" if allowed & ZMQ_SNDMORE else \
-            "ZMQ_DONTWAIT"
-        raise ValueError(f"{call}: flags: {names}, not {flags}")
-    return 0
-
-
 cdef int plan(GuardedSocket socket, frame_t *frame, object part, str call,
               Py_ssize_t index) except -1:
     """Make `frame` ready to be sent from `part`, and hold what it needs.
@@ -86,7 +78,9 @@ cdef int plan(GuardedSocket socket, frame_t *frame, object part, str call,
         if isinstance(error, BufferError):
             raise BufferError(f"{name_of(call, index)}: {error}") from None
         raise
-    frame.data = frame.view.buf if frame.view.len else <const char *> b""
+    frame.data = frame.view.buf
+    if frame.view.len == 0:
+        frame.data = <const char *> b""
     frame.size = frame.view.len
     if frame.size > LARGE:
         try:
@@ -172,7 +166,6 @@ cdef int send_one(GuardedSocket socket, object data, int flags, str call,
     """Send one frame of any kind; return 0 or the errno, guard free."""
     cdef frame_t frame
     cdef int err = EINVAL
-    check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, call)
     plan(socket, &frame, data, call, -1)
     try:
         enter(socket, call)
@@ -193,7 +186,6 @@ cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
     cdef Py_ssize_t count = len(items), planned = 0, i
     cdef bint sent = False
     cdef int err
-    check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_multipart()")
     if count > FEW:
         frames = <frame_t *> PyMem_Malloc(count * sizeof(frame_t))
         if frames == NULL:
@@ -237,7 +229,6 @@ cdef Py_ssize_t send_batch(GuardedSocket socket, object messages,
     if not isinstance(messages, (list, tuple)):
         raise TypeError("send_many(): messages: a list or tuple of messages, not "
                         f"{type(messages).__name__}")
-    check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_many()")
     items = tuple(messages)
     for item in items:
         if not PyBytes_CheckExact(item) or (
@@ -368,7 +359,6 @@ cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
     cdef zmq_msg_t msg
     cdef list parts = None
     cdef int err
-    check_flags(flags, ZMQ_DONTWAIT, call)
     zmq_msg_init(&msg)
     enter(socket, call)
     err = recv_frame(socket, &msg, flags, call)
@@ -390,9 +380,6 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     cdef Py_ssize_t taken = 0
     cdef size_t volume = 0
     cdef int err
-    check_flags(flags, ZMQ_DONTWAIT, "recv_many()")
-    if max_messages < 1:
-        raise ValueError(f"recv_many(): max_messages: 1 or more, not {max_messages}")
     zmq_msg_init(&msg)
     enter(socket, "recv_many()")
     err = recv_frame(socket, &msg, flags, "recv_many()")

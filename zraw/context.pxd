@@ -7,7 +7,7 @@ cdef class Context:
     cdef bint borrowed
     cdef bint terminating         # term() began; it may have been interrupted
     cdef bint running             # a thread is inside zmq_ctx_term()
-    cdef public int exit_linger
+    cdef int linger_at_exit    
     cdef object open_sockets      # WeakSet
     cdef object __weakref__
 

@@ -20,6 +20,9 @@ from zraw.guard cimport (
     monotonic_ns,
     nap,
     socket_int,
+    to_int,
+    to_milliseconds,
+    to_address,
     zraw_take,
 )
 from zraw.libzmq cimport (
@@ -96,20 +99,21 @@ cdef class Context:
 
     def __cinit__(self):
         self.open_sockets = WeakSet()
-        self.exit_linger = 1000
+        self.linger_at_exit = 1000
 
-    def __init__(self, int io_threads=1):
+    def __init__(self, io_threads=1):
+        cdef int threads = to_int(io_threads, "Context(): io_threads")
         if self.generation or self.terminating:
             raise RuntimeError("Context.__init__(): called before")
-        if io_threads < 0:
-            raise ValueError(f"Context(): io_threads: 0 or more, not {io_threads}")
+        if threads < 0:
+            raise ValueError(f"Context(): io_threads: 0 or more, not {threads}")
         self.ptr = zmq_ctx_new()
         if self.ptr == NULL:
             fail(zmq_errno(), "Context()")
         self.generation = fork_generation
         contexts.add(self)
-        if zmq_ctx_set(self.ptr, ZMQ_IO_THREADS, io_threads) < 0:
-            fail(zmq_errno(), f"Context({io_threads})")
+        if zmq_ctx_set(self.ptr, ZMQ_IO_THREADS, threads) < 0:
+            fail(zmq_errno(), f"Context({threads})")
 
     def __dealloc__(self):
         self.destruct()
@@ -119,7 +123,7 @@ cdef class Context:
         if (self.ptr != NULL and self.generation == fork_generation
                 and not self.borrowed):
             zmq_ctx_shutdown(self.ptr)
-            term_in_background(self.ptr, self.exit_linger)
+            term_in_background(self.ptr, self.linger_at_exit)
         self.ptr = NULL
         self.generation = 0
         return 0
@@ -153,9 +157,7 @@ cdef class Context:
         term() and shutdown() raise NotSupported.
         """
         cdef Context context = Context.__new__(Context)
-        cdef uintptr_t pointer = address
-        if not pointer:
-            raise ValueError("Context.from_handle(): address: not 0")
+        cdef uintptr_t pointer = to_address(address, "Context.from_handle(): address")
         context.ptr = <void *> pointer
         context.generation = fork_generation
         context.borrowed = True
@@ -240,10 +242,9 @@ cdef class Context:
 
         Waits: for the threads inside calls, and for LINGER.
         """
-        cdef int milliseconds = -1 if linger is None else linger
-        if milliseconds < -1:
-            raise ValueError(f"Context.close(): linger: -1 or milliseconds, "
-                             f"not {linger}")
+        cdef int milliseconds = -1
+        if linger is not None:
+            milliseconds = to_milliseconds(linger, "Context.close(): linger")
         if self.generation != fork_generation:
             return
         close_sockets(self, linger is not None, milliseconds, 0)
@@ -261,13 +262,25 @@ cdef class Context:
         else:
             self.end()
 
-    def socket(self, int type):
+    def socket(self, type):
         """Return Socket(self, type).
 
         C call: zmq_socket()
         """
         from zraw.socket import Socket
         return Socket(self, type)
+
+    @property
+    def exit_linger(self):
+        """The longest LINGER of open sockets at exit, in milliseconds: 1000."""
+        return self.linger_at_exit
+
+    @exit_linger.setter
+    def exit_linger(self, milliseconds):
+        cdef int linger = to_int(milliseconds, "exit_linger")
+        if linger < 0:
+            raise ValueError(f"exit_linger: 0 or more milliseconds, not {linger}")
+        self.linger_at_exit = linger
 
     @property
     def sockets(self):
@@ -285,7 +298,7 @@ cdef class Context:
         self.check("handle")
         return <uintptr_t> self.ptr
 
-    def get(self, int option):
+    def get(self, option):
         """Return a context option: ZMQ_IO_THREADS, ZMQ_MAX_SOCKETS, ZMQ_IPV6, ...
 
         C call: zmq_ctx_get()
@@ -294,16 +307,17 @@ cdef class Context:
             it; ContextTerminated (ETERM); ForkError (EPERM).
         """
         global errno
+        cdef int number = to_int(option, "Context.get(): option")
         self.check("get()")
         # -1 is a value too: the default of ZMQ_THREAD_SCHED_POLICY.
         errno = 0
-        cdef int value = zmq_ctx_get(self.ptr, option)
+        cdef int value = zmq_ctx_get(self.ptr, number)
         cdef int err = errno
         if value < 0 and err:
             fail(err, f"Context.get({option})")
         return value
 
-    def set(self, int option, int value):
+    def set(self, option, value):
         """Set a context option; most count only before the first socket.
 
         C call: zmq_ctx_set()
@@ -311,11 +325,13 @@ cdef class Context:
         Raises: InvalidArgument (EINVAL); OverflowError if value is no C int;
             ContextTerminated (ETERM); ForkError (EPERM).
         """
+        cdef int number = to_int(option, "Context.set(): option")
+        cdef int wanted = to_int(value, "Context.set(): value")
         self.check("set()")
-        if zmq_ctx_set(self.ptr, option, value) < 0:
+        if zmq_ctx_set(self.ptr, number, wanted) < 0:
             fail(zmq_errno(), f"Context.set({option}, {value})")
 
-    def get_ext(self, int option):
+    def get_ext(self, option):
         """Return a context option; ZMQ_THREAD_NAME_PREFIX as str.
 
         C call: zmq_ctx_get_ext() (draft)
@@ -324,6 +340,7 @@ cdef class Context:
             (ENOTSUP) without libzmq's draft API.
         Since: libzmq 4.3.3
         """
+        cdef int which = to_int(option, "Context.get_ext(): option")
         cdef char text[256]
         cdef int number = 0
         cdef size_t size
@@ -332,21 +349,21 @@ cdef class Context:
         if <void *> zmq_ctx_get_ext == NULL:
             fail(ENOTSUP, "Context.get_ext(): this libzmq is built without its "
                  "draft API")
-        if option == ZMQ_THREAD_NAME_PREFIX:
+        if which == ZMQ_THREAD_NAME_PREFIX:
             # libzmq writes neither the length nor a NUL.
             memset(text, 0, sizeof(text))
             size = sizeof(text)
-            rc = zmq_ctx_get_ext(self.ptr, option, text, &size)
+            rc = zmq_ctx_get_ext(self.ptr, which, text, &size)
             result = (<bytes> (<char *> text)).decode("utf-8", "surrogateescape")
         else:
             size = sizeof(number)
-            rc = zmq_ctx_get_ext(self.ptr, option, &number, &size)
+            rc = zmq_ctx_get_ext(self.ptr, which, &number, &size)
             result = number
         if rc < 0:
             fail(zmq_errno(), f"Context.get_ext({option})")
         return result
 
-    def set_ext(self, int option, value):
+    def set_ext(self, option, value):
         """Set a context option to an int, or ZMQ_THREAD_NAME_PREFIX to a str.
 
         C call: zmq_ctx_set_ext() (draft)
@@ -358,6 +375,7 @@ cdef class Context:
             (ENOTSUP) without libzmq's draft API.
         Since: libzmq 4.3.3
         """
+        cdef int which = to_int(option, "Context.set_ext(): option")
         cdef int number
         cdef bytes text
         cdef int rc
@@ -371,10 +389,10 @@ cdef class Context:
             fail(ENOTSUP, "Context.set_ext(): this libzmq is built without its "
                  "draft API")
         if isinstance(value, (str, bytes)):
-            rc = zmq_ctx_set_ext(self.ptr, option, <char *> text, len(text))
+            rc = zmq_ctx_set_ext(self.ptr, which, <char *> text, len(text))
         else:
-            number = value
-            rc = zmq_ctx_set_ext(self.ptr, option, &number, sizeof(number))
+            number = to_int(value, "Context.set_ext(): value")
+            rc = zmq_ctx_set_ext(self.ptr, which, &number, sizeof(number))
         if rc < 0:
             fail(zmq_errno(), f"Context.set_ext({option}, {value!r})")
 
@@ -440,12 +458,12 @@ def at_exit():
     begin_exit()
     for item in mine:
         context = item
-        longest_exit_linger = max(longest_exit_linger, context.exit_linger)
+        longest_exit_linger = max(longest_exit_linger, context.linger_at_exit)
         for socket in list(context.open_sockets):
             if socket.generation == fork_generation and not socket.busy:
                 linger = socket_int(socket.ptr, ZMQ_LINGER)
-                if linger < 0 or linger > context.exit_linger:
-                    linger = max(context.exit_linger, 0)
+                if linger < 0 or linger > context.linger_at_exit:
+                    linger = context.linger_at_exit
                 zmq_setsockopt(socket.ptr, ZMQ_LINGER, &linger, sizeof(linger))
         close_sockets(context, False, 0, 0)
         if context.ptr != NULL and not context.borrowed:

@@ -4,7 +4,7 @@
 # test-and-set for "no other thread is inside".  On a build with the GIL the
 # plain test-and-set is enough: nothing else runs between test and set.
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
 
 cdef extern from *:
     """
@@ -104,3 +104,14 @@ cdef void block_signals() noexcept nogil
 cdef int socket_int(void *socket, int option) noexcept nogil
 cdef void begin_exit() noexcept
 cdef str type_name(int type)
+cdef object to_number(object value, str what, object low, object high)
+cdef int to_int(object value, str what) except? -1
+cdef Py_ssize_t to_size(object value, str what, Py_ssize_t low) except? -2
+cdef uintptr_t to_address(object value, str what) except 0
+cdef int to_milliseconds(object value, str what) except? -2
+cdef int check_flags(object flags, int allowed, str call) except -1
+
+
+cdef inline int to_flags(object flags, int allowed, str call) except -1:
+    """check_flags(), for next to nothing where there are none."""
+    return 0 if flags is 0 else check_flags(flags, allowed, call)

@@ -5,19 +5,24 @@ waits without the GIL the guard stays taken, so a second thread is refused befor
 libzmq, which would be corrupted, is entered.
 """
 
+import sys
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EINTR, EPERM
 from libc.stddef cimport size_t
+from libc.stdint cimport uintptr_t
 
 from zraw.error cimport fail
 from zraw.libzmq cimport (
     ENOTSOCK,
     ETERM,
     ZMQ_DONTWAIT,
+    ZMQ_SNDMORE,
     zmq_errno,
     zmq_getsockopt,
     zmq_setsockopt,
 )
+
 
 from zraw import constants
 
@@ -139,6 +144,52 @@ cdef void begin_exit() noexcept:
 cdef str type_name(int type):
     """Return ZMQ_PUSH for 8, and so on."""
     return TYPE_NAMES.get(type, f"socket type {type}")
+
+
+cdef object to_number(object value, str what, object low, object high):
+    """Return an int, a bool or the like as int; what is a float is none."""
+    if isinstance(value, (float, str, bytes)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what}: int, not {type(value).__name__}")
+    number = value.__index__()
+    if not low <= number <= high:
+        raise OverflowError(f"{what}: {low} to {high}, not {number}")
+    return number
+
+
+cdef int to_int(object value, str what) except? -1:
+    """Return an argument as a C int; `what` names the call and the argument."""
+    return to_number(value, what, -2**31, 2**31 - 1)
+
+
+cdef Py_ssize_t to_size(object value, str what, Py_ssize_t low) except? -2:
+    """Return a size or count, at least `low`."""
+    cdef Py_ssize_t number = to_number(value, what, -sys.maxsize, sys.maxsize)
+    if number < low:
+        raise ValueError(f"{what}: {low} or more, not {number}")
+    return number
+
+
+cdef uintptr_t to_address(object value, str what) except 0:
+    """Return the address of one of libzmq's objects."""
+    return to_number(value, what, 1, 2 * sys.maxsize + 1)
+
+
+cdef int to_milliseconds(object value, str what) except? -2:
+    """Return a time in milliseconds, or -1 for ever."""
+    cdef int number = to_int(value, what)
+    if number < -1:
+        raise ValueError(f"{what}: milliseconds, or -1 for ever, not {number}")
+    return number
+
+
+cdef int check_flags(object flags, int allowed, str call) except -1:
+    """Return flags as int, without those that libzmq would ignore in silence."""
+    cdef int number = to_int(flags, f"{call}: flags")
+    if number & ~allowed:
+        names = "ZMQ_DONTWAIT or ZMQ_SNDMORE" if allowed & ZMQ_SNDMORE else \
+            "ZMQ_DONTWAIT"
+        raise ValueError(f"{call}: flags: {names}, not {number}")
+    return number
 
 
 cdef class GuardedSocket:

@@ -1,6 +1,7 @@
 """What libzmq says of itself: version, capabilities, errno and its texts."""
 
 from zraw.error cimport last_errno
+from zraw.guard cimport to_int
 from zraw.libzmq cimport zmq_has, zmq_strerror, zmq_version
 from zraw.option cimport c_string
 
@@ -38,9 +39,9 @@ def errno():
     return last_errno()
 
 
-def strerror(int errnum):
+def strerror(errnum):
     """Return libzmq's text for an errno.
 
     C call: zmq_strerror()
     """
-    return (<bytes> zmq_strerror(errnum)).decode("utf-8", "surrogateescape")
+    return (<bytes> zmq_strerror(to_int(errnum, "strerror(): errnum"))).decode("utf-8", "surrogateescape")

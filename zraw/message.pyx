@@ -8,12 +8,20 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from libc.errno cimport EBUSY, EFAULT, EINVAL
+from libc.errno cimport EBUSY, EFAULT, EINVAL, ENOMEM
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memset
 
 from zraw.error cimport fail
-from zraw.guard cimport GuardedSocket, enter, leave
+from zraw.guard cimport (
+    GuardedSocket,
+    enter,
+    leave,
+    to_flags,
+    to_int,
+    to_number,
+    to_size,
+)
 from zraw.libzmq cimport (
     ENOTSUP,
     ZMQ_DONTWAIT,
@@ -87,7 +95,7 @@ cdef class Message:
                 self.reset()
                 if zmq_msg_init_size(&self.msg, view.len) < 0:
                     zmq_msg_init(&self.msg)
-                    fail(zmq_errno(), f"Message(): {view.len} bytes")
+                    fail(ENOMEM, f"Message(): {view.len} bytes")
                 if view.len:
                     copy_memory(zmq_msg_data(&self.msg), view.buf, view.len)
             finally:
@@ -116,7 +124,7 @@ cdef class Message:
         return 0
 
     @staticmethod
-    def init_size(Py_ssize_t size):
+    def init_size(size):
         """Return a message with a writable body of `size` zero bytes.
 
         C call: zmq_msg_init_size()
@@ -125,16 +133,15 @@ cdef class Message:
 
         Raises: MemoryError; ValueError if size is negative.
         """
+        cdef Py_ssize_t length = to_size(size, "Message.init_size(): size", 0)
         cdef Message message = empty_message()
         cdef void *data
-        if size < 0:
-            raise ValueError(f"Message.init_size(): size: 0 or more, not {size}")
-        if zmq_msg_init_size(&message.msg, size) < 0:
+        if zmq_msg_init_size(&message.msg, length) < 0:
             zmq_msg_init(&message.msg)
-            fail(zmq_errno(), f"Message.init_size({size})")
+            fail(ENOMEM, f"Message.init_size({length})")
         data = zmq_msg_data(&message.msg)
         with nogil:
-            memset(data, 0, size)
+            memset(data, 0, length)
         message.writable = True
         return message
 
@@ -189,7 +196,7 @@ cdef class Message:
             raise MemoryError("Message.init_buffer()")
         return message
 
-    def send(self, GuardedSocket socket not None, int flags=0):
+    def send(self, GuardedSocket socket not None, flags=0):
         """Send the message and leave it empty; return its size in bytes.
 
         C call: zmq_msg_send()
@@ -206,16 +213,14 @@ cdef class Message:
         cdef frame_t frame
         cdef size_t size
         cdef int err
-        if flags & ~(ZMQ_DONTWAIT | ZMQ_SNDMORE):
-            raise ValueError(f"Message.send(): flags: ZMQ_DONTWAIT or ZMQ_SNDMORE, "
-                             f"not {flags}")
+        cdef int wanted = to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "Message.send()")
         claim(self, "Message.send()")
         try:
             size = zmq_msg_size(&self.msg)
             frame.msg = &self.msg
             frame.keep = False
             enter(socket, "Message.send()")
-            err = send_frame(socket, &frame, flags, "Message.send()")
+            err = send_frame(socket, &frame, wanted, "Message.send()")
             leave(socket)
             if err:
                 fail(err, socket.describe("Message.send()"))
@@ -225,7 +230,7 @@ cdef class Message:
         drain()
         return size
 
-    def recv(self, GuardedSocket socket not None, int flags=0):
+    def recv(self, GuardedSocket socket not None, flags=0):
         """Receive a frame into the message; return its size in bytes.
 
         C call: zmq_msg_recv()
@@ -239,9 +244,8 @@ cdef class Message:
             BufferError if views are alive.  After an error of libzmq's the
             message is empty.
         """
-        if flags & ~ZMQ_DONTWAIT:
-            raise ValueError(f"Message.recv(): flags: ZMQ_DONTWAIT, not {flags}")
-        recv_message(socket, self, flags, "Message.recv()")
+        recv_message(socket, self, to_flags(flags, ZMQ_DONTWAIT, "Message.recv()"),
+                     "Message.recv()")
         return zmq_msg_size(&self.msg)
 
     def close(self):
@@ -351,7 +355,7 @@ cdef class Message:
         unclaim(self)
         return more
 
-    def get(self, int property):
+    def get(self, property):
         """Return a property: ZMQ_MORE, ZMQ_SHARED or ZMQ_SRCFD.
 
         C call: zmq_msg_get()
@@ -359,23 +363,26 @@ cdef class Message:
         Raises: InvalidArgument (EINVAL) for any other, and for ZMQ_SRCFD on a
             message that came over no connection; InvalidMessage (EFAULT).
         """
+        cdef int which = to_int(property, "Message.get(): property")
         look(self, "Message.get()")
-        cdef int value = zmq_msg_get(&self.msg, property)
+        cdef int value = zmq_msg_get(&self.msg, which)
         cdef int err = zmq_errno() if value < 0 else 0
         unclaim(self)
         if value < 0:
             fail(err, f"Message.get({property})")
         return value
 
-    def set(self, int property, int value):
+    def set(self, property, value):
         """Set a property; libzmq has none yet that can be set.
 
         C call: zmq_msg_set()
 
         Raises: InvalidArgument (EINVAL) always; InvalidMessage (EFAULT).
         """
+        cdef int which = to_int(property, "Message.set(): property")
+        cdef int wanted = to_int(value, "Message.set(): value")
         look(self, "Message.set()")
-        cdef int rc = zmq_msg_set(&self.msg, property, value)
+        cdef int rc = zmq_msg_set(&self.msg, which, wanted)
         cdef int err = zmq_errno() if rc < 0 else 0
         unclaim(self)
         if rc < 0:
@@ -417,7 +424,7 @@ cdef class Message:
         unclaim(self)
         return found
 
-    def set_routing_id(self, uint32_t routing_id):
+    def set_routing_id(self, routing_id):
         """Say which peer of a ZMQ_SERVER or ZMQ_PEER the message is for.
 
         C call: zmq_msg_set_routing_id() (draft)
@@ -428,10 +435,12 @@ cdef class Message:
             NotSupported (ENOTSUP) without libzmq's draft API.
         Since: libzmq 4.2.0
         """
+        cdef uint32_t number = to_number(
+            routing_id, "Message.set_routing_id(): routing_id", 0, 2**32 - 1)
         if <void *> zmq_msg_set_routing_id == NULL:
             missing("Message.set_routing_id()")
         look(self, "Message.set_routing_id()")
-        cdef int rc = zmq_msg_set_routing_id(&self.msg, routing_id)
+        cdef int rc = zmq_msg_set_routing_id(&self.msg, number)
         cdef int err = zmq_errno() if rc < 0 else 0
         unclaim(self)
         if rc < 0:

@@ -1,7 +1,5 @@
 """Options by their C types, and what has to be refused before libzmq sees it."""
 
-import re
-
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EINVAL
 from libc.stddef cimport size_t
@@ -9,7 +7,14 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strlen
 
 from zraw.error cimport fail
-from zraw.guard cimport GuardedSocket, enter, leave, type_name
+from zraw.guard cimport (
+    GuardedSocket,
+    enter,
+    leave,
+    to_int,
+    to_number,
+    type_name,
+)
 from zraw.libzmq cimport (
     ZMQ_CONNECT_ROUTING_ID,
     ZMQ_PUB,
@@ -151,11 +156,6 @@ cdef dict OPTIONS = {number: (name, kind, access)
 cdef frozenset NOT_ON_REP = frozenset({33, 41, 51, 56, 61, 97})
 cdef frozenset NOT_ON_PUB = frozenset({71, 98})
 
-# tcp-like endpoints, whose port libzmq reads with atoi() and cuts to 16 bits.
-cdef object WITH_PORT = re.compile(
-    rb"(?:tcp|udp|ws|wss|pgm|epgm|norm)://(?:[^;]*;)?(?P<address>[^/]*)")
-
-
 cdef str option_name(int option):
     entry = OPTIONS.get(option)
     return f"ZMQ_{entry[0]}" if entry else str(option)
@@ -175,22 +175,6 @@ cdef bytes c_string(object value, str what):
     return text
 
 
-cdef bytes endpoint_bytes(object endpoint, str call):
-    """Return an endpoint as libzmq takes it, if it is what it seems to be."""
-    cdef bytes text = c_string(endpoint, f"{call}: endpoint")
-    if b"://" not in text:
-        raise ValueError(f"{call}: endpoint: transport://address, not {endpoint!r}")
-    found = WITH_PORT.match(text)
-    if found is not None:
-        host, colon, port = found["address"].rpartition(b":")
-        if colon and port not in (b"*", b"!") and (
-                not port.isdigit() or int(port) > 65535):
-            raise ValueError(f"{call}: endpoint: a port from 0 to 65535, or *, "
-                             f"not {port.decode(errors='replace')!r} "
-                             f"in {endpoint!r}")
-    return text
-
-
 cdef tuple find(int option, type kind, str call):
     """Return (name, C type, access) of an option, known or declared by `kind`."""
     entry = OPTIONS.get(option)
@@ -204,8 +188,9 @@ cdef tuple find(int option, type kind, str call):
                      "say type=int or type=bytes")
 
 
-cdef object get_option(GuardedSocket socket, int option, type kind):
+cdef object get_option(GuardedSocket socket, object which, type kind):
     """zmq_getsockopt() by the option's C type."""
+    cdef int option = to_int(which, "getsockopt(): option")
     cdef str name, access
     cdef int c_type, rc, err
     name, c_type, access = find(option, kind, "getsockopt()")
@@ -236,18 +221,10 @@ cdef object get_option(GuardedSocket socket, int option, type kind):
     return buffer[:strlen(buffer)].decode("utf-8", "surrogateescape")
 
 
-cdef object as_int(object value, str call, object low, object high):
-    if isinstance(value, (float, str, bytes)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{call}: value: int, not {type(value).__name__}")
-    number = value.__index__()
-    if not low <= number <= high:
-        raise OverflowError(f"{call}: value: {low} to {high}, not {number}")
-    return number
-
-
-cdef int set_option(GuardedSocket socket, int option, object value,
+cdef int set_option(GuardedSocket socket, object which, object value,
                     type kind) except -1:
     """zmq_setsockopt() by the option's C type."""
+    cdef int option = to_int(which, "setsockopt(): option")
     cdef str name, access, call, what
     cdef int c_type, rc, err, number = 0
     cdef int64_t wide = 0
@@ -267,12 +244,12 @@ cdef int set_option(GuardedSocket socket, int option, object value,
         data = NULL
         size = 0
     elif c_type == INT:
-        number = as_int(value, call, -2**31, 2**31 - 1)
+        number = to_number(value, f"{call}: value", -2**31, 2**31 - 1)
     elif c_type == INT64:
-        wide = as_int(value, call, -2**63, 2**63 - 1)
+        wide = to_number(value, f"{call}: value", -2**63, 2**63 - 1)
         data, size = &wide, sizeof(wide)
     elif c_type == UINT64:
-        unsigned_wide = as_int(value, call, 0, 2**64 - 1)
+        unsigned_wide = to_number(value, f"{call}: value", 0, 2**64 - 1)
         data, size = &unsigned_wide, sizeof(unsigned_wide)
     else:
         if c_type == STRING or c_type == KEY and isinstance(value, str):
@@ -290,7 +267,9 @@ cdef int set_option(GuardedSocket socket, int option, object value,
             raise ValueError(f"{call}: value: 32 raw bytes or 40 characters of Z85")
         held = True
         # Not NULL, even if empty: libzmq gives NULL a meaning of its own.
-        data, size = view.buf if view.len else <const char *> b"", view.len
+        data, size = view.buf, view.len
+        if size == 0:
+            data = <const char *> b""
     try:
         enter(socket, call)
         rc = zmq_setsockopt(socket.ptr, option, data, size)

@@ -11,3 +11,4 @@ cdef int recv_frame(GuardedSocket socket, zmq_msg_t *msg, int flags,
                     str call) except -1
 cdef bytes body(zmq_msg_t *msg)
 cdef int copy_memory(void *target, const void *source, size_t size) except -1
+cdef int recv_buffer(GuardedSocket socket, object buffer, int flags) except -1

@@ -1,10 +1,17 @@
 """How a frame is taken from libzmq, and turned into bytes."""
 
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR
 from libc.string cimport memcpy
 
-from zraw.guard cimport GuardedSocket
+from zraw.error cimport fail
+from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
     ZMQ_RCVTIMEO,
@@ -12,7 +19,9 @@ from zraw.libzmq cimport (
     zmq_msg_data,
     zmq_msg_recv,
     zmq_msg_size,
+    zmq_recv,
 )
+from zraw.release cimport drain
 
 cdef int get(void *ptr, void *argument, int flags) noexcept nogil:
     return zmq_msg_recv(<zmq_msg_t *> argument, ptr, flags)
@@ -53,3 +62,46 @@ cdef bytes body(zmq_msg_t *msg):
     copy = PyBytes_FromStringAndSize(NULL, size)
     copy_memory(PyBytes_AS_STRING(copy), zmq_msg_data(msg), size)
     return copy
+
+
+cdef struct target_t:
+    void *data
+    size_t size
+    int received
+
+
+cdef int get_into(void *ptr, void *argument, int flags) noexcept nogil:
+    cdef target_t *target = <target_t *> argument
+    target.received = zmq_recv(ptr, target.data, target.size, flags)
+    return target.received
+
+
+cdef int recv_buffer(GuardedSocket socket, object buffer, int flags) except -1:
+    """Receive one frame into memory; return the frame's size."""
+    cdef Py_buffer view
+    cdef target_t target
+    cdef int rc, err = 0
+    try:
+        PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+    except (TypeError, BufferError) as error:
+        raise type(error)(f"recv_into(): buffer: writable and contiguous: {error}"
+                          ) from None
+    try:
+        target.data = view.buf
+        target.size = view.len
+        enter(socket, "recv_into()")
+        if target.size > LARGE:
+            with nogil:
+                rc = get_into(socket.ptr, &target, flags | ZMQ_DONTWAIT)
+                err = zmq_errno() if rc < 0 else 0
+        elif get_into(socket.ptr, &target, flags | ZMQ_DONTWAIT) < 0:
+            err = zmq_errno()
+        if err == EINTR or (err == EAGAIN and not flags & ZMQ_DONTWAIT):
+            err = socket.block(get_into, &target, flags, ZMQ_RCVTIMEO, "recv_into()")
+        leave(socket)
+        if err:
+            fail(err, socket.describe("recv_into()"))
+    finally:
+        PyBuffer_Release(&view)
+    drain()
+    return target.received

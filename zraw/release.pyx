@@ -15,7 +15,13 @@ from libc.errno cimport ENOMEM, EPERM
 from libc.string cimport memcpy
 
 from zraw.error cimport fail
-from zraw.guard cimport block_signals, fork_generation, monotonic_ns, nap
+from zraw.guard cimport (
+    block_signals,
+    fork_generation,
+    monotonic_ns,
+    nap,
+    to_milliseconds,
+)
 from zraw.libzmq cimport (
     zmq_msg_close,
     zmq_msg_copy,
@@ -73,6 +79,7 @@ cdef extern from "pythread.h" nogil:
 
 cdef extern from "Python.h":
     void PyErr_Fetch(PyObject **type, PyObject **value, PyObject **traceback)
+    PyObject *PyObject_CallObject(object function, PyObject *arguments)
     void PyErr_Restore(PyObject *type, PyObject *value, PyObject *traceback)
 
 # The release thread waits this long after the first push: a program that sends
@@ -118,21 +125,20 @@ cdef class Tracker:
         release_finished()
         return self.pending == 0
 
-    def wait(self, int timeout=-1):
+    def wait(self, timeout=-1):
         """Wait until libzmq is done with all memory; return False on time-out.
 
         timeout: milliseconds; -1 waits for ever.
 
         Raises: ForkError (EPERM) in a process forked while memory was lent.
         """
-        cdef long long deadline = monotonic_ns() + timeout * 1000000LL
-        if timeout < -1:
-            raise ValueError(f"wait(): timeout: -1 or milliseconds, not {timeout}")
+        cdef int limit = to_milliseconds(timeout, "Tracker.wait(): timeout")
+        cdef long long deadline = monotonic_ns() + limit * 1000000LL
         while not self.done:
             if self.generation != fork_generation:
                 fail(EPERM, "Tracker.wait(): the memory was lent before the fork")
-            left = -1 if timeout < 0 else (deadline - monotonic_ns()) / 1e9
-            if timeout >= 0 and left <= 0:
+            left = -1 if limit < 0 else (deadline - monotonic_ns()) / 1e9
+            if limit >= 0 and left <= 0:
                 return False
             # A lock of one's own, not an event: whoever drains only releases it,
             # and can never wait for a thread that a signal stopped in here.
@@ -199,6 +205,14 @@ cdef void release_finished() noexcept:
     PyErr_Restore(type, value, traceback)
 
 
+cdef void call(object on_free) noexcept:
+    cdef PyObject *result = PyObject_CallObject(on_free, NULL)
+    if result == NULL:
+        PyErr_WriteUnraisable(on_free)
+    else:
+        Py_DECREF(<object> result)
+
+
 cdef void run_callbacks() noexcept:
     """Call the on_free of every finished pin that has one."""
     cdef pin_t *pin = oldest_first(<pin_t *> zraw_take_all(&with_callback))
@@ -208,10 +222,7 @@ cdef void run_callbacks() noexcept:
         on_free = <object> pin.on_free
         Py_DECREF(on_free)
         free_pin(pin)
-        try:
-            on_free()
-        except BaseException:
-            PyErr_WriteUnraisable(on_free)
+        call(on_free)
         del on_free
         pin = following
 
@@ -265,10 +276,7 @@ cdef void stop() noexcept:
     if not running:
         return
     wake()
-    try:
-        thread.join(1.0)
-    except BaseException:
-        PyErr_WriteUnraisable(thread)
+    thread.join(1.0)
 
 
 cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:
@@ -281,7 +289,7 @@ cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:
         zmq_msg_init(msg)
         raise MemoryError
     if on_free is not None:
-        on_free()
+        call(on_free)
     return 0
 
 

@@ -9,6 +9,3 @@ cdef class Socket(GuardedSocket):
     cdef object __weakref__
 
     cdef int adopt(self, Context context, void *ptr) except -1
-    cdef int endpoint_call(self, int (*function)(void *, const char *) noexcept nogil,
-                           object endpoint, str name) except -1
-    cdef int refuse_zap_abort(self, str call) except -1

@@ -1,37 +1,29 @@
 """Socket: functions of the forms zmq_socket_xxx(socket) and zmq_xxx(socket)."""
 
-from cpython.buffer cimport (
-    PyBUF_SIMPLE,
-    PyBUF_WRITABLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.exc cimport PyErr_WriteUnraisable
-from libc.errno cimport EADDRINUSE, EAGAIN, EINTR, EINVAL
+from libc.errno cimport EADDRINUSE, EAGAIN, EINVAL
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport uintptr_t
 
-from zraw.batch cimport (
-    check_flags,
-    recv_batch,
-    recv_parts,
-    send_batch,
-    send_one,
-    send_parts,
-)
+from zraw.batch cimport recv_batch, recv_parts, send_batch, send_one, send_parts
 from zraw.context cimport Context
+from zraw.endpoint cimport endpoint_call
 from zraw.error cimport fail
 from zraw.guard cimport (
     ENVELOPED,
     TIMED,
     ZRAW_CLOSING,
     GuardedSocket,
+    check_flags,
     enter,
     fork_generation,
     leave,
-    monotonic_ns,
     socket_int,
+    to_address,
+    to_flags,
+    to_int,
+    to_milliseconds,
+    to_size,
     type_name,
     zraw_take,
 )
@@ -42,18 +34,15 @@ from zraw.libzmq cimport (
     ZMQ_FD,
     ZMQ_LAST_ENDPOINT,
     ZMQ_LINGER,
-    ZMQ_PLAIN_SERVER,
     ZMQ_POLLIN,
+    ZMQ_POLLOUT,
     ZMQ_PUB,
-    ZMQ_RCVTIMEO,
     ZMQ_REQ,
     ZMQ_SNDMORE,
     ZMQ_STREAM,
     ZMQ_THREAD_SAFE,
     ZMQ_TYPE,
     ZMQ_XPUB,
-    ZMQ_ZAP_DOMAIN,
-    ZMQ_ZAP_ENFORCE_DOMAIN,
     zmq_bind,
     zmq_close,
     zmq_connect,
@@ -64,23 +53,22 @@ from zraw.libzmq cimport (
     zmq_msg_close,
     zmq_msg_init,
     zmq_msg_t,
-    zmq_poll,
-    zmq_pollitem_t,
-    zmq_recv,
     zmq_send,
     zmq_setsockopt,
     zmq_socket,
     zmq_unbind,
 )
 from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
-from zraw.option cimport endpoint_bytes, get_option, set_option
-from zraw.receiving cimport LARGE, body, recv_frame
+from zraw.option cimport get_option, set_option
+from zraw.polling cimport poll_socket
+from zraw.receiving cimport body, recv_buffer, recv_frame
 from zraw.release cimport drain
 from zraw.sending cimport frame_t, note_more, send_frame
 
 cdef extern from "Python.h":
     int PyErr_ResourceWarning(object source, Py_ssize_t stacklevel,
-                              const char *format, ...) except -1
+                              const char *format, ...) noexcept
+    void PyErr_WriteUnraisable(object where)
 
 cdef enum:
     RADIO = 14  # ZMQ_RADIO, a draft type
@@ -89,26 +77,12 @@ cdef size_t DEFAULT_PIN_THRESHOLD = 64 * 1024
 cdef dict const_data = {}  # sent by send_const(): libzmq may read it at any time
 
 
-cdef struct target_t:
-    void *data
-    size_t size
-    int received
-
-
-cdef int recv_op(void *socket, void *argument, int flags) noexcept nogil:
-    cdef target_t *target = <target_t *> argument
-    target.received = zmq_recv(socket, target.data, target.size, flags)
-    return target.received
-
-
-cdef int as_flags(object flags, str call) except -1:
-    """Return receive flags as int; name the right call if it is a Message."""
+cdef int recv_flags(object flags) except -1:
+    """check_flags() for recv(); names the right call if it is given a Message."""
     if isinstance(flags, Message):
-        raise TypeError(f"{call}: flags: int, not Message; to receive into a Message, "
+        raise TypeError("recv(): flags: int, not Message; to receive into a Message, "
                         "call recv_msg(message)")
-    cdef int number = flags
-    check_flags(number, ZMQ_DONTWAIT, call)
-    return number
+    return check_flags(flags, ZMQ_DONTWAIT, "recv()")
 
 
 cdef class Socket(GuardedSocket):
@@ -132,18 +106,19 @@ cdef class Socket(GuardedSocket):
         self.type = -1
         self.pin_limit = DEFAULT_PIN_THRESHOLD
 
-    def __init__(self, Context context not None, int type):
+    def __init__(self, Context context not None, type):
         cdef void *ptr
+        cdef int kind = to_int(type, "Socket(): type")
         if self.type >= 0:
             raise RuntimeError("Socket.__init__(): called before")
-        context.check(f"socket({type_name(type)})")
-        if type > ZMQ_STREAM and not zmq_has("draft"):
-            fail(ENOTSUP if type <= 20 else EINVAL, f"Socket({type_name(type)})"
+        context.check(f"socket({type_name(kind)})")
+        if kind > ZMQ_STREAM and not zmq_has("draft"):
+            fail(ENOTSUP if kind <= 20 else EINVAL, f"Socket({type_name(kind)})"
                  + (": this libzmq is built without its draft API"
-                    if type <= 20 else ""))
-        ptr = zmq_socket(context.ptr, type)
+                    if kind <= 20 else ""))
+        ptr = zmq_socket(context.ptr, kind)
         if ptr == NULL:
-            fail(zmq_errno(), f"Socket({type_name(type)})")
+            fail(zmq_errno(), f"Socket({type_name(kind)})")
         self.adopt(context, ptr)
 
     cdef int adopt(self, Context context, void *ptr) except -1:
@@ -162,9 +137,7 @@ cdef class Socket(GuardedSocket):
     def __del__(self):
         if (self.ptr != NULL and self.generation == fork_generation
                 and not self.borrowed):
-            try:
-                PyErr_ResourceWarning(self, 1, "unclosed %R", <void *> self)
-            except Warning:
+            if PyErr_ResourceWarning(self, 1, "unclosed %R", <void *> self) < 0:
                 PyErr_WriteUnraisable(self)
 
     def __dealloc__(self):
@@ -181,9 +154,7 @@ cdef class Socket(GuardedSocket):
         It is never closed by zraw.
         """
         cdef Socket socket = Socket.__new__(Socket)
-        cdef uintptr_t pointer = address
-        if not pointer:
-            raise ValueError("Socket.from_handle(): address: not 0")
+        cdef uintptr_t pointer = to_address(address, "Socket.from_handle(): address")
         context.check("from_handle()")
         socket.borrowed = True
         socket.adopt(context, <void *> pointer)
@@ -202,10 +173,10 @@ cdef class Socket(GuardedSocket):
         Raises: SocketInUse (EBUSY) if another thread is inside a call;
             Context.shutdown() makes it come back.
         """
-        cdef int milliseconds = -1 if linger is None else linger
+        cdef int milliseconds = -1
         cdef void *ptr
-        if milliseconds < -1:
-            raise ValueError(f"close(): linger: -1 or milliseconds, not {linger}")
+        if linger is not None:
+            milliseconds = to_milliseconds(linger, "close(): linger")
         if self.generation != fork_generation:
             return
         if not zraw_take(&self.busy, ZRAW_CLOSING):
@@ -244,12 +215,10 @@ cdef class Socket(GuardedSocket):
         return -1 if self.pin_limit == <size_t> -1 else self.pin_limit
 
     @pin_threshold.setter
-    def pin_threshold(self, Py_ssize_t size):
-        if size < -1:
-            raise ValueError(f"pin_threshold: -1, 0 or a number of bytes, not {size}")
-        self.pin_limit = <size_t> size
+    def pin_threshold(self, size):
+        self.pin_limit = <size_t> to_size(size, "pin_threshold", -1)
 
-    def getsockopt(self, int option, type type=None):
+    def getsockopt(self, option, type type=None):
         """Return an option: int, bytes or str, by its C type.
 
         C call: zmq_getsockopt()
@@ -262,7 +231,7 @@ cdef class Socket(GuardedSocket):
         """
         return get_option(self, option, type)
 
-    def setsockopt(self, int option, value, type type=None):
+    def setsockopt(self, option, value, type type=None):
         """Set an option.
 
         C call: zmq_setsockopt()
@@ -287,40 +256,6 @@ cdef class Socket(GuardedSocket):
         if option == ZMQ_CONNECT_ROUTING_ID:
             self.next_routing_id = bytes(value)
 
-    cdef int refuse_zap_abort(self, str call) except -1:
-        """Refuse what makes libzmq abort as soon as a client shows up."""
-        cdef char domain[256]
-        cdef size_t size = sizeof(domain)
-        if (socket_int(self.ptr, ZMQ_PLAIN_SERVER) == 1
-                and socket_int(self.ptr, ZMQ_ZAP_ENFORCE_DOMAIN) == 1
-                and zmq_getsockopt(self.ptr, ZMQ_ZAP_DOMAIN, domain, &size) == 0
-                and not domain[0]):
-            leave(self)
-            fail(EINVAL, f"{call}: ZMQ_PLAIN_SERVER with ZMQ_ZAP_ENFORCE_DOMAIN "
-                 "needs a ZMQ_ZAP_DOMAIN")
-        return 0
-
-    cdef int endpoint_call(self, int (*function)(void *, const char *) noexcept nogil,
-                           object endpoint, str name) except -1:
-        """Call one of the functions that take an endpoint; the guard is held after."""
-        cdef bytes text = endpoint_bytes(endpoint, f"{name}()")
-        cdef str call = f"{name}({endpoint!r})"
-        cdef const char *address = text
-        cdef int rc, err = EINTR
-        enter(self, call)
-        if function == zmq_bind or function == zmq_connect:
-            self.refuse_zap_abort(call)
-        while err == EINTR:
-            with nogil:
-                rc = function(self.ptr, address)
-                err = zmq_errno() if rc < 0 else 0
-            if err == EINTR:
-                self.run_handlers(call)
-        if err:
-            leave(self)
-            fail(err, call)
-        return 0
-
     def bind(self, endpoint):
         """Accept connections on an endpoint; return the endpoint really bound.
 
@@ -339,7 +274,7 @@ cdef class Socket(GuardedSocket):
         cdef char last[1024]
         cdef size_t size = sizeof(last)
         cdef int rc
-        self.endpoint_call(zmq_bind, endpoint, "bind")
+        endpoint_call(self, zmq_bind, endpoint, "bind")
         rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
         leave(self)
         if rc < 0:
@@ -357,7 +292,7 @@ cdef class Socket(GuardedSocket):
 
         Raises: as bind().
         """
-        self.endpoint_call(zmq_connect, endpoint, "connect")
+        endpoint_call(self, zmq_connect, endpoint, "connect")
         if self.next_routing_id is not None:
             if self.routing_ids is None:
                 self.routing_ids = set()
@@ -374,7 +309,7 @@ cdef class Socket(GuardedSocket):
 
         Raises: NotFound (ENOENT) if it is not bound; otherwise as bind().
         """
-        self.endpoint_call(zmq_unbind, endpoint, "unbind")
+        endpoint_call(self, zmq_unbind, endpoint, "unbind")
         leave(self)
 
     def disconnect(self, endpoint):
@@ -386,10 +321,10 @@ cdef class Socket(GuardedSocket):
 
         Raises: NotFound (ENOENT) if it is not connected; otherwise as bind().
         """
-        self.endpoint_call(zmq_disconnect, endpoint, "disconnect")
+        endpoint_call(self, zmq_disconnect, endpoint, "disconnect")
         leave(self)
 
-    def send(self, data, int flags=0):
+    def send(self, data, flags=0):
         """Send a frame; return its size in bytes.
 
         C call: zmq_send(); zmq_msg_send() for a Message or pinned memory
@@ -407,20 +342,21 @@ cdef class Socket(GuardedSocket):
         """
         cdef size_t size
         cdef int err
+        cdef int wanted = to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send()")
         if PyBytes_CheckExact(data):
             size = PyBytes_GET_SIZE(data)
-            if size < self.pin_limit and not flags & ~(ZMQ_DONTWAIT | ZMQ_SNDMORE):
+            if size < self.pin_limit:
                 enter(self, "send()")
                 if not self.detour and zmq_send(
                         self.ptr, PyBytes_AS_STRING(data), size,
-                        flags | ZMQ_DONTWAIT) >= 0:
-                    if flags & ZMQ_SNDMORE or self.more:
-                        note_more(self, flags)
+                        wanted | ZMQ_DONTWAIT) >= 0:
+                    if wanted & ZMQ_SNDMORE or self.more:
+                        note_more(self, wanted)
                     leave(self)
                     drain()
                     return size
                 leave(self)
-        err = send_one(self, data, flags, "send()", &size)
+        err = send_one(self, data, wanted, "send()", &size)
         if err:
             fail(err, self.describe("send()"))
         return size
@@ -440,7 +376,7 @@ cdef class Socket(GuardedSocket):
             fail(err, self.describe("try_send()"))
         return err == 0
 
-    def send_const(self, data, int flags=0):
+    def send_const(self, data, flags=0):
         """Send bytes that are kept for good, without a copy; return their size.
 
         C call: zmq_send_const()
@@ -453,24 +389,24 @@ cdef class Socket(GuardedSocket):
         """
         cdef frame_t frame
         cdef int err
+        cdef int wanted = to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_const()")
         if not PyBytes_CheckExact(data):
             raise TypeError("send_const(): data: bytes itself, not "
                             f"{type(data).__name__}")
-        check_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_const()")
         const_data[id(data)] = data
         frame.msg = NULL
         frame.data = PyBytes_AS_STRING(data)
         frame.size = PyBytes_GET_SIZE(data)
         frame.constant = True
         enter(self, "send_const()")
-        err = send_frame(self, &frame, flags, "send_const()")
+        err = send_frame(self, &frame, wanted, "send_const()")
         leave(self)
         if err:
             fail(err, self.describe("send_const()"))
         drain()
         return frame.size
 
-    def send_multipart(self, parts, int flags=0):
+    def send_multipart(self, parts, flags=0):
         """Send a message of several frames, whole or not at all.
 
         C call: zmq_send() and zmq_msg_send() with ZMQ_SNDMORE
@@ -483,9 +419,10 @@ cdef class Socket(GuardedSocket):
         Raises: as send(); InvalidState (EFSM) with ZMQ_SNDMORE, or while a message
             begun with it is open; on ZMQ_REQ also if the peer left in mid-message.
         """
-        send_parts(self, parts, flags)
+        send_parts(self, parts,
+                   to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_multipart()"))
 
-    def send_many(self, messages, int flags=0):
+    def send_many(self, messages, flags=0):
         """Send many messages; return how many were accepted.
 
         C call: zmq_send() in a loop
@@ -498,7 +435,8 @@ cdef class Socket(GuardedSocket):
         Raises: as send(), but only before anything was accepted.  What a signal
             handler raises in between has the number accepted as its `sent`.
         """
-        return send_batch(self, messages, flags)
+        return send_batch(self, messages,
+                          to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_many()"))
 
     def recv(self, flags=0):
         """Receive a frame as bytes.
@@ -514,7 +452,7 @@ cdef class Socket(GuardedSocket):
         """
         cdef zmq_msg_t msg
         cdef int err
-        cdef int wanted = 0 if flags is 0 else as_flags(flags, "recv()")
+        cdef int wanted = 0 if flags is 0 else recv_flags(flags)
         cdef bytes data
         zmq_msg_init(&msg)
         enter(self, "recv()")
@@ -551,7 +489,7 @@ cdef class Socket(GuardedSocket):
         drain()
         return data
 
-    def recv_into(self, buffer, int flags=0):
+    def recv_into(self, buffer, flags=0):
         """Receive a frame into memory; return the frame's size in bytes.
 
         C call: zmq_recv()
@@ -563,36 +501,9 @@ cdef class Socket(GuardedSocket):
         Waits, Raises: as recv(); BufferError or TypeError for a buffer that is not
             writable or not contiguous.
         """
-        cdef Py_buffer view
-        cdef target_t target
-        cdef int rc, err = 0
-        check_flags(flags, ZMQ_DONTWAIT, "recv_into()")
-        try:
-            PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
-        except (TypeError, BufferError) as error:
-            raise type(error)(f"recv_into(): buffer: writable and contiguous: {error}"
-                              ) from None
-        try:
-            target.data = view.buf
-            target.size = view.len
-            enter(self, "recv_into()")
-            if target.size > LARGE:
-                with nogil:
-                    rc = recv_op(self.ptr, &target, flags | ZMQ_DONTWAIT)
-                    err = zmq_errno() if rc < 0 else 0
-            elif recv_op(self.ptr, &target, flags | ZMQ_DONTWAIT) < 0:
-                err = zmq_errno()
-            if err == EINTR or (err == EAGAIN and not flags & ZMQ_DONTWAIT):
-                err = self.block(recv_op, &target, flags, ZMQ_RCVTIMEO, "recv_into()")
-            leave(self)
-            if err:
-                fail(err, self.describe("recv_into()"))
-        finally:
-            PyBuffer_Release(&view)
-        drain()
-        return target.received
+        return recv_buffer(self, buffer, to_flags(flags, ZMQ_DONTWAIT, "recv_into()"))
 
-    def recv_msg(self, Message message=None, int flags=0):
+    def recv_msg(self, Message message=None, flags=0):
         """Receive a frame into a Message and return it.
 
         C call: zmq_msg_recv()
@@ -605,10 +516,10 @@ cdef class Socket(GuardedSocket):
         Raises: as recv(); BufferError if views of `message` are alive.  After an
             error of libzmq's the message is empty.
         """
+        cdef int wanted = to_flags(flags, ZMQ_DONTWAIT, "recv_msg()")
         if message is None:
             message = empty_message()
-        check_flags(flags, ZMQ_DONTWAIT, "recv_msg()")
-        recv_message(self, message, flags, "recv_msg()")
+        recv_message(self, message, wanted, "recv_msg()")
         return message
 
     def try_recv_msg(self, Message message not None):
@@ -636,7 +547,7 @@ cdef class Socket(GuardedSocket):
         drain()
         return err == 0
 
-    def recv_multipart(self, int flags=0, bint copy=True):
+    def recv_multipart(self, flags=0, bint copy=True):
         """Receive a whole message as a list of its frames.
 
         C call: zmq_msg_recv(), zmq_msg_more()
@@ -646,7 +557,8 @@ cdef class Socket(GuardedSocket):
 
         Waits, Raises: as recv().
         """
-        return recv_parts(self, flags, copy, False, "recv_multipart()")
+        return recv_parts(self, to_flags(flags, ZMQ_DONTWAIT, "recv_multipart()"), copy,
+                          False, "recv_multipart()")
 
     def try_recv_multipart(self):
         """Receive a whole message as a list of bytes if one is there, else None.
@@ -657,7 +569,7 @@ cdef class Socket(GuardedSocket):
         """
         return recv_parts(self, ZMQ_DONTWAIT, True, True, "try_recv_multipart()")
 
-    def recv_many(self, Py_ssize_t max_messages=1000, int flags=0, bint copy=True,
+    def recv_many(self, max_messages=1000, flags=0, bint copy=True,
                   bint multipart=False):
         """Wait for a message, then take those that are there; return a list.
 
@@ -673,9 +585,11 @@ cdef class Socket(GuardedSocket):
         Raises: as recv(), for the first message.  What a signal handler raises in
             between has the messages taken as its `received`.
         """
-        return recv_batch(self, max_messages, flags, copy, multipart)
+        return recv_batch(self, to_size(max_messages, "recv_many(): max_messages", 1),
+                          to_flags(flags, ZMQ_DONTWAIT, "recv_many()"), copy,
+                          multipart)
 
-    def poll(self, int timeout=-1, short events=ZMQ_POLLIN):
+    def poll(self, timeout=-1, events=ZMQ_POLLIN):
         """Wait until the socket is ready; return which of `events` are.
 
         C call: zmq_poll()
@@ -687,35 +601,10 @@ cdef class Socket(GuardedSocket):
         Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse
             (EBUSY).
         """
-        cdef zmq_pollitem_t item
-        cdef int64_t end = monotonic_ns() + timeout * <int64_t> 1000000
-        cdef int64_t left = timeout
-        cdef int rc, err
-        if timeout < -1:
-            raise ValueError(f"poll(): timeout: -1 or milliseconds, not {timeout}")
-        enter(self, "poll()")
-        item.socket = self.ptr
-        item.fd = 0
-        item.events = events
-        item.revents = 0
-        rc = zmq_poll(&item, 1, 0)
-        err = zmq_errno() if rc < 0 else 0
-        while err == EINTR or (rc == 0 and left):
-            with nogil:
-                rc = zmq_poll(&item, 1, <long> left)
-                err = zmq_errno() if rc < 0 else 0
-            if not err:
-                break
-            if err == EINTR:
-                self.run_handlers("poll()")
-                item.socket = self.ptr
-                if timeout > 0:
-                    left = max(0, (end - monotonic_ns()) // 1000000)
-        leave(self)
-        if err:
-            fail(err, self.describe("poll()"))
-        drain()
-        return item.revents
+        cdef int wanted = to_int(events, "poll(): events")
+        if wanted & ~(ZMQ_POLLIN | ZMQ_POLLOUT):
+            raise ValueError(f"poll(): events: ZMQ_POLLIN or ZMQ_POLLOUT, not {wanted}")
+        return poll_socket(self, to_milliseconds(timeout, "poll(): timeout"), wanted)
 
     def fileno(self):
         """Return ZMQ_FD, which becomes readable when ZMQ_EVENTS may have changed.

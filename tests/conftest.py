@@ -1,0 +1,113 @@
+"""Fixtures that every test uses, and the programs that tests run in children."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import zraw
+
+
+@pytest.fixture
+def ctx() -> Iterator[zraw.Context]:
+    """A context; a test that leaves a socket open fails."""
+    context = zraw.Context()
+    yield context
+    gc.collect()
+    left = context.sockets
+    context.close(linger=0)
+    assert not left, f"left open: {left}"
+
+
+@pytest.fixture
+def sock(ctx: zraw.Context) -> Iterator[Callable[..., zraw.Socket]]:
+    """Make sockets with LINGER 0 and time-outs of 5 s, closed after the test."""
+    made: list[zraw.Socket] = []
+
+    def make(kind: int, context: zraw.Context = ctx, **options: object) -> zraw.Socket:
+        socket = zraw.Socket(context, kind)
+        made.append(socket)
+        options = {"LINGER": 0, "RCVTIMEO": 5000, "SNDTIMEO": 5000, **options}
+        for name, value in options.items():
+            socket.setsockopt(getattr(zraw, f"ZMQ_{name}"), value)
+        return socket
+
+    yield make
+    for socket in made:
+        socket.close()
+
+
+@pytest.fixture
+def pair(
+    sock: Callable[..., zraw.Socket], tmp_path: Path
+) -> Callable[..., tuple[zraw.Socket, zraw.Socket]]:
+    """Make two connected sockets over a transport; the first one binds."""
+
+    def make(
+        first: int, second: int, transport: str = "inproc", **options: object
+    ) -> tuple[zraw.Socket, zraw.Socket]:
+        bound, connected = sock(first, **options), sock(second, **options)
+        if second == zraw.ZMQ_SUB:
+            connected.setsockopt(zraw.ZMQ_SUBSCRIBE, b"")
+        connected.connect(bound.bind(endpoint(transport, tmp_path)))
+        return bound, connected
+
+    return make
+
+
+def endpoint(transport: str, folder: Path) -> str:
+    """An endpoint that nobody else uses, to be bound."""
+    return {
+        "inproc": f"inproc://{folder}",
+        "ipc": f"ipc://{folder}/s",
+        "tcp": "tcp://127.0.0.1:*",
+        "ws": "ws://127.0.0.1:*",
+    }[transport]
+
+
+class Finished:
+    """How a child ended: code, output, error output and seconds."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str], seconds: float):
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+        self.seconds = seconds
+
+    def __repr__(self) -> str:
+        return (
+            f"<exit code {self.code} after {self.seconds:.2f} s\n"
+            f"--- stdout\n{self.out}--- stderr\n{self.err}>"
+        )
+
+
+def run_child(
+    program: str, *args: str, timeout: float = 30, env: dict[str, str] | None = None
+) -> Finished:
+    """Run a Python program in a child, with its warnings on; kill it if it hangs."""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program), *args],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+    return Finished(done, time.monotonic() - start)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for something that happens in another thread or process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.002)

@@ -1,0 +1,75 @@
+"""Endpoints: what is refused before libzmq sees it, and the calls that take one."""
+
+import re
+
+from libc.errno cimport EINTR, EINVAL
+from libc.stddef cimport size_t
+
+from zraw.error cimport fail
+from zraw.guard cimport GuardedSocket, enter, leave, socket_int
+from zraw.libzmq cimport (
+    ZMQ_PLAIN_SERVER,
+    ZMQ_ZAP_DOMAIN,
+    ZMQ_ZAP_ENFORCE_DOMAIN,
+    zmq_bind,
+    zmq_connect,
+    zmq_errno,
+    zmq_getsockopt,
+)
+from zraw.option cimport c_string
+
+# tcp-like endpoints, whose port libzmq reads with atoi() and cuts to 16 bits.
+cdef object WITH_PORT = re.compile(
+    rb"(?:tcp|udp|ws|wss|pgm|epgm|norm)://(?:[^;]*;)?(?P<address>[^/]*)")
+
+
+cdef bytes endpoint_bytes(object endpoint, str call):
+    """Return an endpoint as libzmq takes it, if it is what it seems to be."""
+    cdef bytes text = c_string(endpoint, f"{call}: endpoint")
+    if b"://" not in text:
+        raise ValueError(f"{call}: endpoint: transport://address, not {endpoint!r}")
+    found = WITH_PORT.match(text)
+    if found is not None:
+        host, colon, port = found["address"].rpartition(b":")
+        if colon and port not in (b"*", b"!") and (
+                not port.isdigit() or len(port) > 5 or int(port) > 65535):
+            raise ValueError(f"{call}: endpoint: a port from 0 to 65535, or *, "
+                             f"not {port.decode(errors='replace')!r} "
+                             f"in {endpoint!r}")
+    return text
+
+
+cdef int refuse_zap_abort(GuardedSocket socket, str call) except -1:
+    """Refuse what makes libzmq abort as soon as a client shows up."""
+    cdef char domain[256]
+    cdef size_t size = sizeof(domain)
+    if (socket_int(socket.ptr, ZMQ_PLAIN_SERVER) == 1
+            and socket_int(socket.ptr, ZMQ_ZAP_ENFORCE_DOMAIN) == 1
+            and zmq_getsockopt(socket.ptr, ZMQ_ZAP_DOMAIN, domain, &size) == 0
+            and not domain[0]):
+        leave(socket)
+        fail(EINVAL, f"{call}: ZMQ_PLAIN_SERVER with ZMQ_ZAP_ENFORCE_DOMAIN needs a "
+             "ZMQ_ZAP_DOMAIN")
+    return 0
+
+
+cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
+                       object endpoint, str name) except -1:
+    """Call zmq_bind() or one of its kind; the guard is held after."""
+    cdef bytes text = endpoint_bytes(endpoint, f"{name}()")
+    cdef str call = f"{name}({endpoint!r})"
+    cdef const char *address = text
+    cdef int rc, err = EINTR
+    enter(socket, call)
+    if function == zmq_bind or function == zmq_connect:
+        refuse_zap_abort(socket, call)
+    while err == EINTR:
+        with nogil:
+            rc = function(socket.ptr, address)
+            err = zmq_errno() if rc < 0 else 0
+        if err == EINTR:
+            socket.run_handlers(call)
+    if err:
+        leave(socket)
+        fail(err, call)
+    return 0

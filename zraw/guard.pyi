@@ -1,0 +1,3 @@
+class GuardedSocket:
+    @property
+    def type(self) -> int: ...
