@@ -100,6 +100,7 @@ def run_child(
         text=True,
         timeout=timeout,
         check=False,
+        cwd=Path(__file__).parent,  # where no zraw folder hides the installed one
         env={**os.environ, **(env or {})},
     )
     return Finished(done, time.monotonic() - start)
