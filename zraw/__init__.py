@@ -88,7 +88,6 @@ __all__ = [
     "TooManySockets",
     "Tracker",
     "ZMQError",
-    "errno",
     "get_include",
     "has",
     "strerror",
