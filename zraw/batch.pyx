@@ -35,7 +35,13 @@ from zraw.libzmq cimport (
 from zraw.message cimport Message, claim, empty_message, unclaim
 from zraw.receiving cimport LARGE, body, copy_memory, recv_frame
 from zraw.release cimport drain, pin
-from zraw.sending cimport frame_t, refuse_open_message, send_frame, send_frames
+from zraw.sending cimport (
+    frame_t,
+    on_short_path,
+    refuse_open_message,
+    send_frame,
+    send_frames,
+)
 
 cdef enum:
     FEW = 8                # frames that need no allocation
@@ -199,7 +205,7 @@ cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
         err = send_frames(socket, frames, count, flags, "send_multipart()")
         leave(socket)
         if err:
-            fail(err, socket.describe("send_multipart()"))
+            socket.fail(err, "send_multipart()")
         sent = True
     finally:
         for i in range(planned):
@@ -241,7 +247,7 @@ cdef Py_ssize_t finish(GuardedSocket socket, Py_ssize_t sent, int err) except -1
     """Leave the guard; the first error of a batch that sent something is kept in."""
     leave(socket)
     if err and not sent:
-        fail(err, socket.describe("send_many()"))
+        socket.fail(err, "send_many()")
     drain()
     return sent
 
@@ -260,8 +266,8 @@ cdef Py_ssize_t send_bytes(GuardedSocket socket, tuple items, int flags) except 
         for item in items:
             frame.data = PyBytes_AS_STRING(item)
             frame.size = PyBytes_GET_SIZE(item)
-            if socket.detour or zmq_send(socket.ptr, frame.data, frame.size,
-                                         flags | ZMQ_DONTWAIT) < 0:
+            if not on_short_path(socket) or zmq_send(
+                    socket.ptr, frame.data, frame.size, flags | ZMQ_DONTWAIT) < 0:
                 err = send_frame(socket, &frame, flags, "send_many()")
                 if err:
                     break
@@ -367,7 +373,7 @@ cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
     leave(socket)
     zmq_msg_close(&msg)
     if err and not (trying and err == EAGAIN):
-        fail(err, socket.describe(call))
+        socket.fail(err, call)
     drain()
     return parts
 
@@ -385,7 +391,7 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     err = recv_frame(socket, &msg, flags, "recv_many()")
     if err:
         leave(socket)
-        fail(err, socket.describe("recv_many()"))
+        socket.fail(err, "recv_many()")
     try:
         while True:
             volume += zmq_msg_size(&msg)
@@ -410,6 +416,6 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     leave(socket)
     zmq_msg_close(&msg)
     if err and not taken:
-        fail(err, socket.describe("recv_many()"))
+        socket.fail(err, "recv_many()")
     drain()
     return messages

@@ -19,6 +19,7 @@ from zraw.guard cimport (
     fork_generation,
     monotonic_ns,
     nap,
+    park_at_exit,
     socket_int,
     to_int,
     to_milliseconds,
@@ -67,6 +68,7 @@ cdef extern from *:
 cdef object contexts = WeakSet()    # the open ones
 cdef int terminating = 0            # contexts inside zmq_ctx_term() on a helper
 cdef int longest_exit_linger = 0    # of the contexts given to a helper
+cdef uint32_t helpers_generation = 1  # of the process that the two above count for
 
 
 cdef void term_on_helper(void *context) noexcept nogil:
@@ -76,10 +78,18 @@ cdef void term_on_helper(void *context) noexcept nogil:
     zraw_count(&terminating, -1)
 
 
+cdef void count_anew_after_fork(int exit_linger) noexcept:
+    """Note an exit_linger; helper threads stay behind in the parent."""
+    global terminating, longest_exit_linger, helpers_generation
+    if helpers_generation != fork_generation:
+        terminating = longest_exit_linger = 0
+        helpers_generation = fork_generation
+    longest_exit_linger = max(longest_exit_linger, exit_linger)
+
+
 cdef void term_in_background(void *context, int exit_linger) noexcept:
     """zmq_ctx_term() on a thread of its own that knows nothing of Python."""
-    global longest_exit_linger
-    longest_exit_linger = max(longest_exit_linger, exit_linger)
+    count_anew_after_fork(exit_linger)
     zraw_count(&terminating, 1)
     if PyThread_start_new_thread(term_on_helper, context) == PYTHREAD_INVALID_THREAD_ID:
         zraw_count(&terminating, -1)  # no thread to be had: the context is leaked
@@ -137,6 +147,7 @@ cdef class Context:
             fail(EPERM, f"Context.{call}: made before the fork, by the parent")
         elif not self.generation and not self.terminating:
             fail(ETERM, f"Context.{call}: Context.__init__ was not called")
+        park_at_exit(&self.busy)
         return fail(ETERM, f"Context.{call}")
 
     cdef int add(self, object socket) except -1:
@@ -448,17 +459,18 @@ def at_exit():
     and are put to sleep.  zmq_ctx_term() runs on helper threads; they are
     waited for until the longest exit_linger is over, and 200 ms more.
     """
-    global longest_exit_linger
     cdef Context context
     cdef GuardedSocket socket
-    cdef int linger, patience, left
+    cdef int linger, left
+    cdef int64_t start = monotonic_ns()
     cdef int64_t deadline
     mine = [item for item in contexts
             if (<Context> item).generation == fork_generation]
     begin_exit()
+    count_anew_after_fork(0)
     for item in mine:
         context = item
-        longest_exit_linger = max(longest_exit_linger, context.linger_at_exit)
+        count_anew_after_fork(context.linger_at_exit)
         for socket in list(context.open_sockets):
             if socket.generation == fork_generation and not socket.busy:
                 linger = socket_int(socket.ptr, ZMQ_LINGER)
@@ -468,18 +480,16 @@ def at_exit():
         close_sockets(context, False, 0, 0)
         if context.ptr != NULL and not context.borrowed:
             zmq_ctx_shutdown(context.ptr)
-    patience = 200
     for item in mine:
         context = item
         left = close_sockets(context, False, 0, ZRAW_PARKED)
-        while left and patience > 0:
+        while left and monotonic_ns() < start + 200 * 1000000LL:
             with nogil:
                 nap(1000)
-            patience -= 1
             left = close_sockets(context, False, 0, ZRAW_PARKED)
         if not left:
             context.destruct()
-    deadline = monotonic_ns() + (longest_exit_linger + 200) * 1000000LL
+    deadline = start + (longest_exit_linger + 200) * 1000000LL
     with nogil:
         while zraw_count(&terminating, 0) > 0 and monotonic_ns() < deadline:
             nap(500)

@@ -73,7 +73,7 @@ cdef class GuardedSocket:
     cdef bint borrowed
     cdef bint more                # a message is open: its last frame had SNDMORE
     cdef bint slow                # its last timed send took over 200 us
-    cdef uint32_t untimed         # sends since the last timed one
+    cdef uint32_t untimed         # sends left before the next timed one
     cdef size_t pin_limit         # exact bytes of this size or more are pinned
 
     cdef int refuse(self, str call) except -1
@@ -82,6 +82,7 @@ cdef class GuardedSocket:
     cdef int block_shared(self, operation op, void *argument, int flags,
                           int timeout_option, str call) except -1
     cdef int run_handlers(self, str call) except -1
+    cdef int fail(self, int err, str call) except -1
     cdef str describe(self, str call)
 
 
@@ -103,6 +104,7 @@ cdef void nap(long microseconds) noexcept nogil
 cdef void block_signals() noexcept nogil
 cdef int socket_int(void *socket, int option) noexcept nogil
 cdef void begin_exit() noexcept
+cdef void park_at_exit(uint32_t *busy) noexcept
 cdef str type_name(int type)
 cdef object to_number(object value, str what, object low, object high)
 cdef int to_int(object value, str what) except? -1

@@ -141,6 +141,13 @@ cdef void begin_exit() noexcept:
     zraw_exiting = 1
 
 
+cdef void park_at_exit(uint32_t *busy) noexcept:
+    """Put any thread but the exiting one to sleep, if the process is at its end."""
+    if zraw_exiting and zraw_thread_id() != exit_thread:
+        with nogil:
+            zraw_park(busy)
+
+
 cdef str type_name(int type):
     """Return ZMQ_PUSH for 8, and so on."""
     return TYPE_NAMES.get(type, f"socket type {type}")
@@ -198,20 +205,22 @@ cdef class GuardedSocket:
     cdef str describe(self, str call):
         return f"{call} on {type_name(self.type)}"
 
+    cdef int fail(self, int err, str call) except -1:
+        """Raise the exception of `err`; the guard is free."""
+        if err == ETERM:
+            park_at_exit(&self.busy)
+        return fail(err, self.describe(call))
+
     cdef int refuse(self, str call) except -1:
         """Say why the guard was not to be had; join, where the type allows it."""
         if self.generation == fork_generation:
             if self.shared and zraw_join(&self.busy):
                 return 0
-            if zraw_exiting and zraw_thread_id() != exit_thread:
-                with nogil:
-                    zraw_park(&self.busy)
+            park_at_exit(&self.busy)
             fail(EBUSY, f"{self.describe(call)}: another thread is using it")
         if self.generation:
             fail(EPERM, f"{self.describe(call)}: opened before the fork, by the parent")
-        if zraw_exiting and zraw_thread_id() != exit_thread:
-            with nogil:
-                zraw_park(&self.busy)
+        park_at_exit(&self.busy)
         fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
              else f"{call}: Socket.__init__ was not called")
         return -1

@@ -223,7 +223,7 @@ cdef class Message:
             err = send_frame(socket, &frame, wanted, "Message.send()")
             leave(socket)
             if err:
-                fail(err, socket.describe("Message.send()"))
+                socket.fail(err, "Message.send()")
             self.writable = self.grouped = False
         finally:
             unclaim(self)
@@ -551,7 +551,7 @@ cdef int recv_message(GuardedSocket socket, Message message, int flags,
         leave(socket)
         if err:
             message.reset()
-            fail(err, socket.describe(call))
+            socket.fail(err, call)
         message.writable = message.grouped = False
     finally:
         unclaim(message)

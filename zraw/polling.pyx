@@ -34,6 +34,6 @@ cdef short poll_socket(GuardedSocket socket, int timeout, short events) except -
             left = max(0, (end - monotonic_ns()) // 1000000)
     leave(socket)
     if err:
-        fail(err, socket.describe("poll()"))
+        socket.fail(err, "poll()")
     drain()
     return item.revents

@@ -100,7 +100,7 @@ cdef int recv_buffer(GuardedSocket socket, object buffer, int flags) except -1:
             err = socket.block(get_into, &target, flags, ZMQ_RCVTIMEO, "recv_into()")
         leave(socket)
         if err:
-            fail(err, socket.describe("recv_into()"))
+            socket.fail(err, "recv_into()")
     finally:
         PyBuffer_Release(&view)
     drain()

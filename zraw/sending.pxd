@@ -3,7 +3,7 @@
 from cpython.ref cimport PyObject
 from libc.stddef cimport size_t
 
-from zraw.guard cimport GuardedSocket
+from zraw.guard cimport TIMED, GuardedSocket
 from zraw.libzmq cimport zmq_msg_t
 
 cdef struct frame_t:
@@ -15,6 +15,16 @@ cdef struct frame_t:
     bint own                # `msg` was made for this call
     PyObject *message       # the Message that `msg` lies in, or NULL
     Py_buffer *view         # exported for `data`, or NULL
+
+
+cdef inline bint on_short_path(GuardedSocket socket) noexcept nogil:
+    """True if a frame may just be offered to libzmq: nothing to watch, or time."""
+    if not socket.detour:
+        return True
+    if socket.detour == TIMED and socket.untimed:
+        socket.untimed -= 1
+        return True
+    return False
 
 
 cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,

@@ -46,7 +46,7 @@ cdef extern from "errno.h" nogil:
 
 cdef enum:
     SLOW_NS = 200000      # a send that took longer gives up the GIL next time
-    TIMING_INTERVAL = 16  # while fast: so many at 200 us are still under 5 ms
+    TIMING_INTERVAL = 15  # while fast: so many at 200 us are still under 5 ms
 
 
 cdef int put(void *ptr, void *argument, int flags) noexcept nogil:
@@ -74,12 +74,8 @@ cdef int offer(GuardedSocket socket, frame_t *frame, int flags) noexcept:
     """put(), GIL held, and timed where the cost grows with the peers."""
     cdef int64_t start
     cdef int rc
-    if not socket.detour & TIMED:
+    if on_short_path(socket) or not socket.detour & TIMED:
         return put(socket.ptr, frame, flags)
-    if not socket.slow and socket.untimed < TIMING_INTERVAL:
-        socket.untimed += 1
-        return put(socket.ptr, frame, flags)
-    socket.untimed = 0
     start = monotonic_ns()
     if socket.slow:
         with nogil:
@@ -87,6 +83,7 @@ cdef int offer(GuardedSocket socket, frame_t *frame, int flags) noexcept:
     else:
         rc = put(socket.ptr, frame, flags)
     socket.slow = monotonic_ns() - start > SLOW_NS
+    socket.untimed = 0 if socket.slow else TIMING_INTERVAL
     return rc
 
 

@@ -1,5 +1,6 @@
 """Socket: functions of the forms zmq_socket_xxx(socket) and zmq_xxx(socket)."""
 
+from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.errno cimport EADDRINUSE, EAGAIN, EINVAL
 from libc.stddef cimport size_t
@@ -63,7 +64,7 @@ from zraw.option cimport get_option, set_option
 from zraw.polling cimport poll_socket
 from zraw.receiving cimport body, recv_buffer, recv_frame
 from zraw.release cimport drain
-from zraw.sending cimport frame_t, note_more, send_frame
+from zraw.sending cimport frame_t, note_more, on_short_path, send_frame
 
 cdef extern from "Python.h":
     int PyErr_ResourceWarning(object source, Py_ssize_t stacklevel,
@@ -249,7 +250,7 @@ cdef class Socket(GuardedSocket):
         """
         if option == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
             # libzmq would abort the process at the next connect.
-            if not isinstance(value, str) and bytes(value) in self.routing_ids:
+            if PyObject_CheckBuffer(value) and bytes(value) in self.routing_ids:
                 fail(EADDRINUSE, self.describe("setsockopt(ZMQ_CONNECT_ROUTING_ID)")
                      + ": a peer has this routing id")
         set_option(self, option, value, type)
@@ -347,7 +348,7 @@ cdef class Socket(GuardedSocket):
             size = PyBytes_GET_SIZE(data)
             if size < self.pin_limit:
                 enter(self, "send()")
-                if not self.detour and zmq_send(
+                if on_short_path(self) and zmq_send(
                         self.ptr, PyBytes_AS_STRING(data), size,
                         wanted | ZMQ_DONTWAIT) >= 0:
                     if wanted & ZMQ_SNDMORE or self.more:
@@ -358,7 +359,7 @@ cdef class Socket(GuardedSocket):
                 leave(self)
         err = send_one(self, data, wanted, "send()", &size)
         if err:
-            fail(err, self.describe("send()"))
+            self.fail(err, "send()")
         return size
 
     def try_send(self, data):
@@ -373,7 +374,7 @@ cdef class Socket(GuardedSocket):
         cdef size_t size
         cdef int err = send_one(self, data, ZMQ_DONTWAIT, "try_send()", &size)
         if err and err != EAGAIN:
-            fail(err, self.describe("try_send()"))
+            self.fail(err, "try_send()")
         return err == 0
 
     def send_const(self, data, flags=0):
@@ -402,7 +403,7 @@ cdef class Socket(GuardedSocket):
         err = send_frame(self, &frame, wanted, "send_const()")
         leave(self)
         if err:
-            fail(err, self.describe("send_const()"))
+            self.fail(err, "send_const()")
         drain()
         return frame.size
 
@@ -459,7 +460,7 @@ cdef class Socket(GuardedSocket):
         err = recv_frame(self, &msg, wanted, "recv()")
         leave(self)
         if err:
-            fail(err, self.describe("recv()"))
+            self.fail(err, "recv()")
         data = body(&msg)
         zmq_msg_close(&msg)
         drain()
@@ -481,7 +482,7 @@ cdef class Socket(GuardedSocket):
         leave(self)
         if err:
             if err != EAGAIN:
-                fail(err, self.describe("try_recv()"))
+                self.fail(err, "try_recv()")
             drain()
             return None
         data = body(&msg)
@@ -540,7 +541,7 @@ cdef class Socket(GuardedSocket):
             if err:
                 message.reset()
                 if err != EAGAIN:
-                    fail(err, self.describe("try_recv_msg()"))
+                    self.fail(err, "try_recv_msg()")
             message.writable = message.grouped = False
         finally:
             unclaim(message)
