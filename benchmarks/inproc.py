@@ -130,10 +130,16 @@ def main() -> int:
                     figures = best.setdefault((library, name), [1e18, 1e18])
                     figures[0] = min(figures[0], each(send))
                     figures[1] = min(figures[1], each(recv))
-    c_figures = {"send/recv": floor[:2], "send/recv_msg": floor[:2], "3-part": floor[2:]}
-    print(f"{options.size} B frames over inproc, ns per message, Python "
-          f"{sys.version.split()[0]}, libzmq {'.'.join(map(str, zraw.version()))}, "
-          f"empty loop {empty:.0f}")
+    c_figures = {
+        "send/recv": floor[:2],
+        "send/recv_msg": floor[:2],
+        "3-part": floor[2:],
+    }
+    print(
+        f"{options.size} B frames over inproc, ns per message, Python "
+        f"{sys.version.split()[0]}, libzmq {'.'.join(map(str, zraw.version()))}, "
+        f"empty loop {empty:.0f}"
+    )
     print(f"{'':15}{'send':>24}{'recv':>27}")
     print(f"{'':15}{'C':>8}{'zraw':>8}{'pyzmq':>8}{'C':>11}{'zraw':>8}{'pyzmq':>8}")
     for name, *_ in cases["zraw"]:
@@ -144,7 +150,9 @@ def main() -> int:
                 best["zraw", name][side],
                 best.get(("pyzmq", name), [None, None])[side],
             ]
-            cells += [f"{'-' if cell is None else format(cell, '.0f'):>8}" for cell in row]
+            cells += [
+                f"{'-' if cell is None else format(cell, '.0f'):>8}" for cell in row
+            ]
         print(f"{name:15}{''.join(cells[:3])}   {''.join(cells[3:])}")
     return 0
 

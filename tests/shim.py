@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +16,19 @@ from pathlib import Path
 import zraw
 from conftest import Finished, run_child
 
+# A module of zraw, because that finds the libzmq that zraw uses.
+libzmq = ctypes.CDLL(sys.modules["zraw.sending"].__file__)
 ACTION = ctypes.CFUNCTYPE(None, ctypes.c_int)
 SENDS, RECEIVES = 0, 1
+CALLS = ("send", "send_const", "msg_send", "msg_recv", "recv")
 
 
 class Shim(ctypes.Structure):
     """The variable `shim` of the library."""
 
     _fields_ = [
+        *((name, ctypes.c_void_p) for name in CALLS),
+        ("gil", ctypes.c_void_p),
         ("countdown", ctypes.c_long * 2),
         ("action", ACTION),
         ("argument", ctypes.c_int),
@@ -48,8 +54,16 @@ class Shim(ctypes.Structure):
 
 
 def attach() -> Shim:
-    """Return the shim that was loaded into this process."""
-    return Shim.in_dll(ctypes.CDLL(None), "shim")
+    """Return the shim that was loaded into this process, ready for use."""
+    shim = Shim.in_dll(ctypes.CDLL(None), "shim")
+    for name in CALLS:
+        setattr(shim, name, address(libzmq[f"zmq_{name}"]))
+    shim.gil = address(ctypes.pythonapi["PyGILState_Check"])
+    return shim
+
+
+def address(function: object) -> int | None:
+    return ctypes.cast(function, ctypes.c_void_p).value
 
 
 @functools.cache
@@ -57,7 +71,7 @@ def build(folder: Path) -> Path:
     """Compile the library."""
     library = folder / "shim.so"
     source = Path(__file__).with_name("shim.c")
-    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"]
+    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source]
     subprocess.run(command, check=True)
     return library
 
@@ -81,7 +95,6 @@ class Witness:
         context = socket.context
         self.events = self.make(context, zraw.ZMQ_PAIR)
         name = f"inproc://events-{socket.handle}"
-        libzmq = ctypes.CDLL("libzmq.so.5")
         assert not libzmq.zmq_socket_monitor(
             ctypes.c_void_p(socket.handle), name.encode(), zraw.ZMQ_EVENT_DISCONNECTED
         )

@@ -19,7 +19,6 @@ from conftest import wait_until
 HERE = Path(__file__).parent
 COUNT = 40  # every form of sending meets every kind of message twice
 SYNC = [b"sync"]
-PATTERNS = [("PUB", "SUB"), ("PUSH", "PULL"), ("REP", "REQ"), ("ROUTER", "DEALER")]
 PEERS = ["c", "pyzmq", "zraw"]
 
 

@@ -40,7 +40,8 @@ try:
         TooManySockets,
         ZMQError,
     )
-    from zraw.library import errno, has, strerror, version
+    from zraw.library import errno as errno
+    from zraw.library import has, strerror, version
     from zraw.message import Message
     from zraw.release import Tracker
     from zraw.socket import Socket

@@ -4,31 +4,77 @@ from zraw.constants import *
 from zraw.context import Context as Context
 from zraw.error import (
     AddressInUse as AddressInUse,
+)
+from zraw.error import (
     AddressNotAvailable as AddressNotAvailable,
+)
+from zraw.error import (
     Again as Again,
+)
+from zraw.error import (
     ConnectionRefused as ConnectionRefused,
+)
+from zraw.error import (
     ContextTerminated as ContextTerminated,
+)
+from zraw.error import (
     ForkError as ForkError,
+)
+from zraw.error import (
     HostUnreachable as HostUnreachable,
+)
+from zraw.error import (
     IncompatibleProtocol as IncompatibleProtocol,
+)
+from zraw.error import (
     InvalidArgument as InvalidArgument,
+)
+from zraw.error import (
     InvalidMessage as InvalidMessage,
+)
+from zraw.error import (
     InvalidState as InvalidState,
+)
+from zraw.error import (
     NoIOThread as NoIOThread,
+)
+from zraw.error import (
     NotASocket as NotASocket,
+)
+from zraw.error import (
     NotFound as NotFound,
+)
+from zraw.error import (
     NotSupported as NotSupported,
+)
+from zraw.error import (
     PermissionDenied as PermissionDenied,
+)
+from zraw.error import (
     ProtocolNotSupported as ProtocolNotSupported,
+)
+from zraw.error import (
     SocketInUse as SocketInUse,
+)
+from zraw.error import (
     TimedOut as TimedOut,
+)
+from zraw.error import (
     TooManySockets as TooManySockets,
+)
+from zraw.error import (
     ZMQError as ZMQError,
 )
 from zraw.library import (
     errno as errno,
+)
+from zraw.library import (
     has as has,
+)
+from zraw.library import (
     strerror as strerror,
+)
+from zraw.library import (
     version as version,
 )
 from zraw.message import Message as Message

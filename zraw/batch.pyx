@@ -15,11 +15,9 @@ from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
 
-from zraw.error cimport fail
 from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
-    ZMQ_SNDMORE,
     zmq_errno,
     zmq_msg_close,
     zmq_msg_data,
@@ -205,7 +203,7 @@ cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
         err = send_frames(socket, frames, count, flags, "send_multipart()")
         leave(socket)
         if err:
-            socket.fail(err, "send_multipart()")
+            socket.raise_errno(err, "send_multipart()")
         sent = True
     finally:
         for i in range(planned):
@@ -247,7 +245,7 @@ cdef Py_ssize_t finish(GuardedSocket socket, Py_ssize_t sent, int err) except -1
     """Leave the guard; the first error of a batch that sent something is kept in."""
     leave(socket)
     if err and not sent:
-        socket.fail(err, "send_many()")
+        socket.raise_errno(err, "send_many()")
     drain()
     return sent
 
@@ -373,7 +371,7 @@ cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
     leave(socket)
     zmq_msg_close(&msg)
     if err and not (trying and err == EAGAIN):
-        socket.fail(err, call)
+        socket.raise_errno(err, call)
     drain()
     return parts
 
@@ -391,7 +389,7 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     err = recv_frame(socket, &msg, flags, "recv_many()")
     if err:
         leave(socket)
-        socket.fail(err, "recv_many()")
+        socket.raise_errno(err, "recv_many()")
     try:
         while True:
             volume += zmq_msg_size(&msg)
@@ -416,6 +414,6 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     leave(socket)
     zmq_msg_close(&msg)
     if err and not taken:
-        socket.fail(err, "recv_many()")
+        socket.raise_errno(err, "recv_many()")
     drain()
     return messages

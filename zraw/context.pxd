@@ -8,7 +8,7 @@ cdef class Context:
     cdef bint terminating         # term() began; it may have been interrupted
     cdef uint32_t busy            # only for threads that sleep until the end
     cdef bint running             # a thread is inside zmq_ctx_term()
-    cdef int linger_at_exit    
+    cdef int linger_at_exit
     cdef object open_sockets      # WeakSet
     cdef object __weakref__
 

@@ -423,7 +423,8 @@ cdef class Context:
         return f"<zraw.Context with {len(self.open_sockets)} open socket(s)>"
 
 
-cdef int close_sockets(Context context, bint given, int linger, uint32_t parked) except -1:
+cdef int close_sockets(Context context, bint given, int linger,
+                       uint32_t parked) except -1:
     """Close the sockets that nobody is inside of; return how many are left.
 
     given: whether `linger` is to be set; parked: a state of the guard that counts

@@ -30,7 +30,7 @@ cdef bytes endpoint_bytes(object endpoint, str call):
         raise ValueError(f"{call}: endpoint: transport://address, not {endpoint!r}")
     found = WITH_PORT.match(text)
     if found is not None:
-        host, colon, port = found["address"].rpartition(b":")
+        _, colon, port = found["address"].rpartition(b":")
         if colon and port not in (b"*", b"!") and (
                 not port.isdigit() or len(port) > 5 or int(port) > 65535):
             raise ValueError(f"{call}: endpoint: a port from 0 to 65535, or *, "

@@ -82,7 +82,7 @@ cdef class GuardedSocket:
     cdef int block_shared(self, operation op, void *argument, int flags,
                           int timeout_option, str call) except -1
     cdef int run_handlers(self, str call) except -1
-    cdef int fail(self, int err, str call) except -1
+    cdef int raise_errno(self, int err, str call) except -1
     cdef str describe(self, str call)
 
 

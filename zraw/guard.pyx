@@ -202,10 +202,13 @@ cdef int check_flags(object flags, int allowed, str call) except -1:
 cdef class GuardedSocket:
     """What Socket and the functions below it share; not for use by itself."""
 
+    def __cinit__(self):
+        self.type = -1
+
     cdef str describe(self, str call):
         return f"{call} on {type_name(self.type)}"
 
-    cdef int fail(self, int err, str call) except -1:
+    cdef int raise_errno(self, int err, str call) except -1:
         """Raise the exception of `err`; the guard is free."""
         if err == ETERM:
             park_at_exit(&self.busy)

@@ -44,4 +44,5 @@ def strerror(errnum):
 
     C call: zmq_strerror()
     """
-    return (<bytes> zmq_strerror(to_int(errnum, "strerror(): errnum"))).decode("utf-8", "surrogateescape")
+    cdef int number = to_int(errnum, "strerror(): errnum")
+    return (<bytes> zmq_strerror(number)).decode("utf-8", "surrogateescape")

@@ -223,7 +223,7 @@ cdef class Message:
             err = send_frame(socket, &frame, wanted, "Message.send()")
             leave(socket)
             if err:
-                socket.fail(err, "Message.send()")
+                socket.raise_errno(err, "Message.send()")
             self.writable = self.grouped = False
         finally:
             unclaim(self)
@@ -551,7 +551,7 @@ cdef int recv_message(GuardedSocket socket, Message message, int flags,
         leave(socket)
         if err:
             message.reset()
-            socket.fail(err, call)
+            socket.raise_errno(err, call)
         message.writable = message.grouped = False
     finally:
         unclaim(message)

@@ -16,7 +16,6 @@ from zraw.guard cimport (
     type_name,
 )
 from zraw.libzmq cimport (
-    ZMQ_CONNECT_ROUTING_ID,
     ZMQ_PUB,
     ZMQ_REP,
     zmq_errno,
@@ -191,9 +190,9 @@ cdef tuple find(int option, type kind, str call):
 cdef object get_option(GuardedSocket socket, object which, type kind):
     """zmq_getsockopt() by the option's C type."""
     cdef int option = to_int(which, "getsockopt(): option")
-    cdef str name, access
+    cdef str access
     cdef int c_type, rc, err
-    name, c_type, access = find(option, kind, "getsockopt()")
+    _, c_type, access = find(option, kind, "getsockopt()")
     cdef char buffer[8192]
     cdef size_t size = sizeof(buffer)
     buffer[0] = 0
@@ -225,7 +224,7 @@ cdef int set_option(GuardedSocket socket, object which, object value,
                     type kind) except -1:
     """zmq_setsockopt() by the option's C type."""
     cdef int option = to_int(which, "setsockopt(): option")
-    cdef str name, access, call, what
+    cdef str access, call, what
     cdef int c_type, rc, err, number = 0
     cdef int64_t wide = 0
     cdef uint64_t unsigned_wide = 0
@@ -233,7 +232,7 @@ cdef int set_option(GuardedSocket socket, object which, object value,
     cdef bint held = False
     cdef const void *data = &number
     cdef size_t size = sizeof(int)
-    name, c_type, access = find(option, kind, "setsockopt()")
+    _, c_type, access = find(option, kind, "setsockopt()")
     call = f"setsockopt({option_name(option)})"
     if socket.type == ZMQ_REP and option in NOT_ON_REP or (
             socket.type == ZMQ_PUB and option in NOT_ON_PUB):

@@ -3,7 +3,6 @@
 from libc.errno cimport EINTR
 from libc.stdint cimport int64_t
 
-from zraw.error cimport fail
 from zraw.guard cimport GuardedSocket, enter, leave, monotonic_ns
 from zraw.libzmq cimport zmq_errno, zmq_poll, zmq_pollitem_t
 from zraw.release cimport drain
@@ -34,6 +33,6 @@ cdef short poll_socket(GuardedSocket socket, int timeout, short events) except -
             left = max(0, (end - monotonic_ns()) // 1000000)
     leave(socket)
     if err:
-        socket.fail(err, "poll()")
+        socket.raise_errno(err, "poll()")
     drain()
     return item.revents

@@ -10,13 +10,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR
 from libc.string cimport memcpy
 
-from zraw.error cimport fail
 from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
     ZMQ_RCVTIMEO,
     zmq_errno,
+    zmq_msg_close,
     zmq_msg_data,
+    zmq_msg_init,
     zmq_msg_recv,
     zmq_msg_size,
     zmq_recv,
@@ -64,6 +65,22 @@ cdef bytes body(zmq_msg_t *msg):
     return copy
 
 
+cdef bytes recv_bytes(GuardedSocket socket, int flags, int *err, str call):
+    """Receive one frame as bytes; None and the errno on failure, guard free."""
+    cdef zmq_msg_t msg
+    cdef bytes data
+    zmq_msg_init(&msg)
+    enter(socket, call)
+    err[0] = recv_frame(socket, &msg, flags, call)
+    leave(socket)
+    if err[0]:
+        return None
+    data = body(&msg)
+    zmq_msg_close(&msg)
+    drain()
+    return data
+
+
 cdef struct target_t:
     void *data
     size_t size
@@ -100,7 +117,7 @@ cdef int recv_buffer(GuardedSocket socket, object buffer, int flags) except -1:
             err = socket.block(get_into, &target, flags, ZMQ_RCVTIMEO, "recv_into()")
         leave(socket)
         if err:
-            socket.fail(err, "recv_into()")
+            socket.raise_errno(err, "recv_into()")
     finally:
         PyBuffer_Release(&view)
     drain()

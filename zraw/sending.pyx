@@ -41,8 +41,12 @@ from zraw.libzmq cimport (
     zmq_send_const,
 )
 
-cdef extern from "errno.h" nogil:
-    int errno
+cdef extern from *:
+    """
+    #include <errno.h>
+    #define zraw_set_errno(err) (errno = (err))
+    """
+    void set_errno "zraw_set_errno"(int err) noexcept nogil
 
 cdef enum:
     SLOW_NS = 200000      # a send that took longer gives up the GIL next time
@@ -66,7 +70,7 @@ cdef int put(void *ptr, void *argument, int flags) noexcept nogil:
     if rc < 0:
         err = zmq_errno()
         zmq_msg_close(&copy)
-        errno = err
+        set_errno(err)
     return rc
 
 

@@ -51,9 +51,6 @@ from zraw.libzmq cimport (
     zmq_errno,
     zmq_getsockopt,
     zmq_has,
-    zmq_msg_close,
-    zmq_msg_init,
-    zmq_msg_t,
     zmq_send,
     zmq_setsockopt,
     zmq_socket,
@@ -62,7 +59,7 @@ from zraw.libzmq cimport (
 from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
 from zraw.option cimport get_option, set_option
 from zraw.polling cimport poll_socket
-from zraw.receiving cimport body, recv_buffer, recv_frame
+from zraw.receiving cimport recv_buffer, recv_bytes, recv_frame
 from zraw.release cimport drain
 from zraw.sending cimport frame_t, note_more, on_short_path, send_frame
 
@@ -104,7 +101,6 @@ cdef class Socket(GuardedSocket):
     """
 
     def __cinit__(self):
-        self.type = -1
         self.pin_limit = DEFAULT_PIN_THRESHOLD
 
     def __init__(self, Context context not None, type):
@@ -359,7 +355,7 @@ cdef class Socket(GuardedSocket):
                 leave(self)
         err = send_one(self, data, wanted, "send()", &size)
         if err:
-            self.fail(err, "send()")
+            self.raise_errno(err, "send()")
         return size
 
     def try_send(self, data):
@@ -374,7 +370,7 @@ cdef class Socket(GuardedSocket):
         cdef size_t size
         cdef int err = send_one(self, data, ZMQ_DONTWAIT, "try_send()", &size)
         if err and err != EAGAIN:
-            self.fail(err, "try_send()")
+            self.raise_errno(err, "try_send()")
         return err == 0
 
     def send_const(self, data, flags=0):
@@ -403,7 +399,7 @@ cdef class Socket(GuardedSocket):
         err = send_frame(self, &frame, wanted, "send_const()")
         leave(self)
         if err:
-            self.fail(err, "send_const()")
+            self.raise_errno(err, "send_const()")
         drain()
         return frame.size
 
@@ -451,19 +447,11 @@ cdef class Socket(GuardedSocket):
         Raises: Again (EAGAIN), ContextTerminated (ETERM), InvalidState (EFSM),
             NotASocket (ENOTSOCK), NotSupported (ENOTSUP), SocketInUse (EBUSY).
         """
-        cdef zmq_msg_t msg
-        cdef int err
+        cdef int err = 0
         cdef int wanted = 0 if flags is 0 else recv_flags(flags)
-        cdef bytes data
-        zmq_msg_init(&msg)
-        enter(self, "recv()")
-        err = recv_frame(self, &msg, wanted, "recv()")
-        leave(self)
+        cdef bytes data = recv_bytes(self, wanted, &err, "recv()")
         if err:
-            self.fail(err, "recv()")
-        data = body(&msg)
-        zmq_msg_close(&msg)
-        drain()
+            self.raise_errno(err, "recv()")
         return data
 
     def try_recv(self):
@@ -473,21 +461,10 @@ cdef class Socket(GuardedSocket):
 
         Raises: as recv(), but never Again.
         """
-        cdef zmq_msg_t msg
-        cdef int err
-        cdef bytes data
-        zmq_msg_init(&msg)
-        enter(self, "try_recv()")
-        err = recv_frame(self, &msg, ZMQ_DONTWAIT, "try_recv()")
-        leave(self)
-        if err:
-            if err != EAGAIN:
-                self.fail(err, "try_recv()")
-            drain()
-            return None
-        data = body(&msg)
-        zmq_msg_close(&msg)
-        drain()
+        cdef int err = 0
+        cdef bytes data = recv_bytes(self, ZMQ_DONTWAIT, &err, "try_recv()")
+        if err and err != EAGAIN:
+            self.raise_errno(err, "try_recv()")
         return data
 
     def recv_into(self, buffer, flags=0):
@@ -541,7 +518,7 @@ cdef class Socket(GuardedSocket):
             if err:
                 message.reset()
                 if err != EAGAIN:
-                    self.fail(err, "try_recv_msg()")
+                    self.raise_errno(err, "try_recv_msg()")
             message.writable = message.grouped = False
         finally:
             unclaim(message)
