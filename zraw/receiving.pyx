@@ -28,17 +28,10 @@ cdef int get(void *ptr, void *argument, int flags) noexcept nogil:
     return zmq_msg_recv(<zmq_msg_t *> argument, ptr, flags)
 
 
-cdef int recv_frame(GuardedSocket socket, zmq_msg_t *msg, int flags,
-                    str call) except -1:
-    """Receive one frame into `msg`; return 0 or the errno, guard held.
-
-    libzmq looks at its commands before it answers EAGAIN to a receiver, so one
-    trial with the GIL held is enough to know that the call has to wait.
-    """
-    cdef int err
-    if zmq_msg_recv(msg, socket.ptr, flags | ZMQ_DONTWAIT) >= 0:
-        return 0
-    err = zmq_errno()
+cdef int after_trial(GuardedSocket socket, zmq_msg_t *msg, int flags,
+                     str call) except -1:
+    """Wait for a frame if the trial that just failed says so; see recv_frame()."""
+    cdef int err = zmq_errno()
     if err == EINTR or (err == EAGAIN and not flags & ZMQ_DONTWAIT):
         err = socket.block(get, msg, flags, ZMQ_RCVTIMEO, call)
     return err
@@ -69,13 +62,19 @@ cdef bytes recv_bytes(GuardedSocket socket, int flags, int *err, str call):
     """Receive one frame as bytes; None and the errno on failure, guard free."""
     cdef zmq_msg_t msg
     cdef bytes data
+    cdef int size
     zmq_msg_init(&msg)
     enter(socket, call)
-    err[0] = recv_frame(socket, &msg, flags, call)
+    size = zmq_msg_recv(&msg, socket.ptr, flags | ZMQ_DONTWAIT)
+    if size < 0:
+        err[0] = after_trial(socket, &msg, flags, call)
     leave(socket)
     if err[0]:
         return None
-    data = body(&msg)
+    if 0 <= size <= LARGE:
+        data = PyBytes_FromStringAndSize(<char *> zmq_msg_data(&msg), size)
+    else:
+        data = body(&msg)
     zmq_msg_close(&msg)
     drain()
     return data
