@@ -148,20 +148,20 @@ cdef void release(frame_t *frame, bint sent) noexcept:
         unclaim(message)
 
 
-cdef tuple frames_of(object parts, str what):
+cdef tuple frames_of(object parts, str call, Py_ssize_t index):
     """Return the frames of one message; a tuple, so that nobody changes it."""
-    if not isinstance(parts, (list, tuple)):
-        if isinstance(parts, (str, bytes, bytearray, memoryview, Message)):
-            raise TypeError(f"{what}: a sequence of frames, not "
-                            f"{type(parts).__name__}")
-        try:
-            parts = iter(parts)
-        except TypeError:
-            raise TypeError(f"{what}: a sequence of frames, not "
-                            f"{type(parts).__name__}") from None
-    cdef tuple frames = tuple(parts)
+    cdef tuple frames
+    if isinstance(parts, (list, tuple)):
+        frames = tuple(parts)
+    elif isinstance(parts, (str, bytes, bytearray, memoryview, Message)) or (
+            not hasattr(parts, "__iter__")):
+        raise TypeError(f"{call}: parts: a sequence of frames, not "
+                        f"{type(parts).__name__}")
+    else:
+        frames = tuple(parts)
     if not frames:
-        raise ValueError(f"{what}: at least one frame")
+        raise ValueError(f"{call}: parts: at least one frame" if index < 0
+                         else f"{call}: item {index}: at least one frame")
     return frames
 
 
@@ -186,7 +186,7 @@ cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
     """Send one message."""
     cdef frame_t few[FEW]
     cdef frame_t *frames = few
-    cdef tuple items = frames_of(parts, "send_multipart(): parts")
+    cdef tuple items = frames_of(parts, "send_multipart()", -1)
     cdef Py_ssize_t count = len(items), planned = 0, i
     cdef bint sent = False
     cdef int err
@@ -281,7 +281,7 @@ cdef Py_ssize_t send_bytes(GuardedSocket socket, tuple items, int flags) except 
 cdef Py_ssize_t send_planned(GuardedSocket socket, tuple items, int flags) except -1:
     """Send messages of any kind, each whole."""
     cdef list messages = [
-        frames_of(item, f"send_many(): item {i}")
+        frames_of(item, "send_many()", i)
         if isinstance(item, (list, tuple)) else (item,)
         for i, item in enumerate(items)]
     cdef Py_ssize_t count = 0, planned = 0, sent = 0, accepted = 0, length, i

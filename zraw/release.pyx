@@ -145,8 +145,12 @@ cdef class Tracker:
             lock = _thread.allocate_lock()
             lock.acquire()
             self.waiters.append(lock)
-            if self.pending:
-                lock.acquire(timeout=left)
+            try:
+                if self.pending:
+                    lock.acquire(timeout=left)
+            finally:
+                if lock in self.waiters:
+                    self.waiters.remove(lock)
         return True
 
     def __reduce__(self):
