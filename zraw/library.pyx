@@ -2,8 +2,32 @@
 
 from zraw.error cimport last_errno
 from zraw.guard cimport to_int
-from zraw.libzmq cimport zmq_has, zmq_strerror, zmq_version
+from zraw.libzmq cimport (
+    ZMQ_MSG_T_SIZE,
+    zmq_ctx_get,
+    zmq_ctx_new,
+    zmq_ctx_term,
+    zmq_has,
+    zmq_msg_t,
+    zmq_strerror,
+    zmq_version,
+)
 from zraw.option cimport c_string
+
+cdef tuple OLDEST = (4, 3, 2)
+
+
+def check_library():
+    """Refuse a libzmq that is too old, or whose messages have another size."""
+    cdef void *context = zmq_ctx_new()
+    cdef int size = zmq_ctx_get(context, ZMQ_MSG_T_SIZE)
+    zmq_ctx_term(context)
+    if version() < OLDEST:
+        raise ImportError(f"zraw needs libzmq {'.'.join(map(str, OLDEST))} or newer; "
+                          f"this is {'.'.join(map(str, version()))}")
+    if size != sizeof(zmq_msg_t):
+        raise ImportError(f"this libzmq's zmq_msg_t has {size} bytes, the one that "
+                          f"zraw was built with {sizeof(zmq_msg_t)}")
 
 
 def version():
@@ -46,3 +70,6 @@ def strerror(errnum):
     """
     cdef int number = to_int(errnum, "strerror(): errnum")
     return (<bytes> zmq_strerror(number)).decode("utf-8", "surrogateescape")
+
+
+check_library()
