@@ -103,7 +103,11 @@ class BuildExt(build_ext):
             for keyword, values in libzmq.items():
                 getattr(extension, keyword).extend(values)
             if self.compiler.compiler_type != "msvc":
-                extension.extra_compile_args += ["-O3", "-fno-plt", "-fvisibility=hidden"]
+                extension.extra_compile_args += [
+                    "-O3",
+                    "-fno-plt",
+                    "-fvisibility=hidden",
+                ]
         super().build_extensions()
 
 

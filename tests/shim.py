@@ -10,11 +10,13 @@ import functools
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-import zraw
 from conftest import Finished, run_child
+
+import zraw
 
 # A module of zraw, because that finds the libzmq that zraw uses.
 libzmq = ctypes.CDLL(sys.modules["zraw.sending"].__file__)
@@ -35,7 +37,10 @@ class Shim(ctypes.Structure):
         ("pause_us", ctypes.c_long),
         ("calls", ctypes.c_long * 2),
         ("with_gil", ctypes.c_long * 2),
+        ("copied_with_gil", ctypes.c_long),
         ("waiting", ctypes.c_long),
+        ("returned", ctypes.c_long),
+        ("stalled", ctypes.c_long),
     ]
 
     def before(
@@ -54,7 +59,8 @@ class Shim(ctypes.Structure):
 
 
 def attach() -> Shim:
-    """Return the shim that was loaded into this process, ready for use."""
+    """Return the shim that was loaded; it sees the calls of this thread."""
+    ctypes.CDLL(None)["shim_count"]()
     shim = Shim.in_dll(ctypes.CDLL(None), "shim")
     for name in CALLS:
         setattr(shim, name, address(libzmq[f"zmq_{name}"]))
@@ -88,7 +94,12 @@ class Witness:
 
     libzmq's I/O thread reports the end of the connection first and tells the
     socket a few commands later.  A message sent through that thread and back
-    comes after what it had to do before.
+    comes after what it had to do before.  And a send looks at its commands only if
+    it last did so 3 million clock ticks ago.
+
+    When the socket confirms that a pipe is gone and the I/O thread answers before
+    the socket has looked at all its commands, PUSH drops the rest of the message
+    and says that it was sent.  So the I/O thread is kept from answering.
     """
 
     def __init__(self, socket: zraw.Socket):
@@ -96,7 +107,9 @@ class Witness:
         self.events = self.make(context, zraw.ZMQ_PAIR)
         name = f"inproc://events-{socket.handle}"
         assert not libzmq.zmq_socket_monitor(
-            ctypes.c_void_p(socket.handle), name.encode(), zraw.ZMQ_EVENT_DISCONNECTED
+            ctypes.c_void_p(socket.handle),
+            name.encode(),
+            zraw.ZMQ_EVENT_DISCONNECTED | zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED,
         )
         self.events.connect(name)
         self.here = self.make(context, zraw.ZMQ_PAIR)
@@ -117,10 +130,25 @@ class Witness:
             one.send(b"ping")
             assert other.recv() == b"ping"
 
-    def wait(self) -> None:
-        self.events.recv_multipart()
+    def wait(self, event: int) -> None:
+        """Wait for an event of the socket's monitor."""
+        while (
+            int.from_bytes(self.events.recv_multipart()[0][:2], sys.byteorder) != event
+        ):
+            pass
+
+    def see_the_end(self, shim: Shim) -> None:
+        self.wait(zraw.ZMQ_EVENT_DISCONNECTED)
         self.round_trip()
         self.round_trip()
+        time.sleep(0.01)
+        shim.stalled = 0
+        message = ctypes.create_string_buffer(64)
+        stall = ctypes.CDLL(None)["shim_stall"]
+        libzmq.zmq_msg_init_data(message, message, ctypes.c_size_t(1), stall, None)
+        libzmq.zmq_msg_send(message, ctypes.c_void_p(self.here.handle), 0)
+        while not shim.stalled:
+            time.sleep(0.0005)
 
     def close(self) -> None:
         for socket in (self.events, self.here, self.there):

@@ -11,9 +11,9 @@ import threading
 
 import numpy
 import pytest
+from conftest import run_child, wait_until
 
 import zraw
-from conftest import run_child, wait_until
 
 SHORT = b"inline body"
 LONG = b"on the heap " * 1000
@@ -175,11 +175,14 @@ def test_msg_send__failed_one_keeps_the_body(sock):
     req.send(b"first")
     for body in BODIES:
         message = zraw.Message(body)
-        for call in (message.send, lambda s, f: s.send(message, f)):
-            with pytest.raises(zraw.Again):
-                call(push, zraw.ZMQ_DONTWAIT)
-            with pytest.raises(zraw.InvalidState):
-                call(req, 0)
+        for socket, flags, error in (
+            (push, zraw.ZMQ_DONTWAIT, zraw.Again),
+            (req, 0, zraw.InvalidState),
+        ):
+            with pytest.raises(error):
+                message.send(socket, flags)
+            with pytest.raises(error):
+                socket.send(message, flags)
         assert push.try_send(message) is False
         with pytest.raises(zraw.Again):
             push.send_multipart([message, b"tail"], zraw.ZMQ_DONTWAIT)
@@ -465,7 +468,7 @@ def test_msg_gets__metadata_over_tcp(pair):
     message = router.recv_msg()
     assert message.gets("Socket-Type") == message.gets(b"Socket-Type") == "DEALER"
     assert message.gets("Peer-Address") == "127.0.0.1"
-    assert message.gets("Routing-Id") == "me\udcff"
+    assert message.gets("Identity") == "me\udcff"
     kept = zraw.Message()
     kept.copy(message)
     message.close()
@@ -521,16 +524,17 @@ def test_message__equals_any_buffer(body):
     message = zraw.Message(body)
     for same in (body, bytearray(body), memoryview(body), zraw.Message(body), message):
         assert message == same and same == message
-        assert not message != same
+        assert (message != same) is False
     for other in (body + b"x", body[1:] + b"yy", str(body), None, 5, [body]):
         assert message != other and other != message
-        assert not message == other
+        assert (message == other) is False
 
 
 def test_message__equals_a_buffer_that_is_not_contiguous():
-    assert zraw.Message(b"ab") == STRIDED
-    assert STRIDED == zraw.Message(b"ab")
-    assert zraw.Message(b"a-") != STRIDED
+    message, strided = zraw.Message(b"ab"), STRIDED
+    assert strided == message
+    assert message == strided
+    assert zraw.Message(b"a-") != strided
 
 
 def test_message__protocols():
@@ -563,7 +567,8 @@ def test_msg_recv__message_of_a_blocked_call_is_in_use(sock, blocked_in):
         lambda: message.__init__(b"new"), lambda: message == b"",
         lambda: other.send(message), lambda: message.recv(other),
     ]  # fmt: skip
-    assert [in_use(call) for call in calls] == [True] * len(calls)
+    refused = [in_use(call) for call in calls]
+    shown = repr(message)
     other.connect("inproc://waiting")
     if blocked_in == "send":
         assert other.recv() == LONG
@@ -572,6 +577,9 @@ def test_msg_recv__message_of_a_blocked_call_is_in_use(sock, blocked_in):
     thread.join(10)
     assert message == (b"" if blocked_in == "send" else b"comes")
     assert second == b"second"
+    assert refused == [True] * len(calls)
+    # libzmq may be replacing the body: even its size must not be looked at.
+    assert shown == "<zraw.Message in use>"
 
 
 def in_use(call):

@@ -12,10 +12,22 @@ from zraw.error import (
     Again as Again,
 )
 from zraw.error import (
+    BrokenPipe as BrokenPipe,
+)
+from zraw.error import (
+    ConnectionAborted as ConnectionAborted,
+)
+from zraw.error import (
     ConnectionRefused as ConnectionRefused,
 )
 from zraw.error import (
+    ConnectionReset as ConnectionReset,
+)
+from zraw.error import (
     ContextTerminated as ContextTerminated,
+)
+from zraw.error import (
+    FileExists as FileExists,
 )
 from zraw.error import (
     ForkError as ForkError,
@@ -27,6 +39,9 @@ from zraw.error import (
     IncompatibleProtocol as IncompatibleProtocol,
 )
 from zraw.error import (
+    InProgress as InProgress,
+)
+from zraw.error import (
     InvalidArgument as InvalidArgument,
 )
 from zraw.error import (
@@ -36,7 +51,16 @@ from zraw.error import (
     InvalidState as InvalidState,
 )
 from zraw.error import (
+    IsADirectory as IsADirectory,
+)
+from zraw.error import (
+    NoChildProcess as NoChildProcess,
+)
+from zraw.error import (
     NoIOThread as NoIOThread,
+)
+from zraw.error import (
+    NotADirectory as NotADirectory,
 )
 from zraw.error import (
     NotASocket as NotASocket,
@@ -49,6 +73,9 @@ from zraw.error import (
 )
 from zraw.error import (
     PermissionDenied as PermissionDenied,
+)
+from zraw.error import (
+    ProcessNotFound as ProcessNotFound,
 )
 from zraw.error import (
     ProtocolNotSupported as ProtocolNotSupported,

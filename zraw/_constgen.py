@@ -21,7 +21,7 @@ Written by the build from the zmq.h that zraw was compiled with (libzmq {version
 its draft block included.  A name that the header lacks does not exist here.
 """
 
-from typing import Final
+from typing import Final as _Final
 '''
 # Not constants: include guard, export attribute, plumbing, valueless flags.
 NOT_CONSTANTS = {
@@ -122,7 +122,7 @@ def write(target: Path, include_dirs: list[str]) -> tuple[int, int, int]:
         int(found[f"ZMQ_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
     )
     lines = [HEADER.format(version=".".join(map(str, version)))]
-    lines += [f"{name}: Final = {number!r}" for name, number in found.items()]
+    lines += [f"{name}: _Final = {number!r}" for name, number in found.items()]
     text = "\n".join(lines).replace("'", '"') + "\n"
     if not target.exists() or target.read_text() != text:
         target.write_text(text)

@@ -216,7 +216,10 @@ cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
 
 cdef int breathe(GuardedSocket socket, Py_ssize_t done, size_t *volume,
                  str call) except -1:
-    """Every BREATH messages or BREATH_BYTES: offer the GIL, run handlers."""
+    """Every BREATH messages or BREATH_BYTES: offer the GIL, run handlers.
+
+    Return the errno that ends the batch if one of them closed the socket.
+    """
     if done % BREATH and volume[0] < BREATH_BYTES:
         return 0
     volume[0] = 0
@@ -271,7 +274,9 @@ cdef Py_ssize_t send_bytes(GuardedSocket socket, tuple items, int flags) except 
                     break
             sent += 1
             volume += frame.size
-            breathe(socket, sent, &volume, "send_many()")
+            err = breathe(socket, sent, &volume, "send_many()")
+            if err:
+                break
     except BaseException as error:
         error.sent = sent
         raise
@@ -314,7 +319,9 @@ cdef Py_ssize_t send_planned(GuardedSocket socket, tuple items, int flags) excep
                     volume += frames[i].size
                 accepted += length
                 sent += 1
-                breathe(socket, sent, &volume, "send_many()")
+                err = breathe(socket, sent, &volume, "send_many()")
+                if err:
+                    break
         except BaseException as error:
             error.sent = sent
             raise
@@ -335,15 +342,17 @@ cdef object take(zmq_msg_t *msg, bint copy):
     return message
 
 
-cdef list take_parts(GuardedSocket socket, zmq_msg_t *msg, bint copy, int *err):
+cdef list take_parts(GuardedSocket socket, zmq_msg_t *msg, bint copy,
+                     size_t *volume, int *err):
     """Take the frame in `msg` and those that follow it: they are all there.
 
     A signal does not part them: its handlers run once the message is whole.
-    None, and the errno, if the context was shut down meanwhile.
+    Add up their sizes.  None, and the errno, if the context was shut down meanwhile.
     """
     cdef list parts = []
     cdef bint more = zmq_msg_more(msg)
     cdef int rc
+    volume[0] += zmq_msg_size(msg)
     parts.append(take(msg, copy))
     while more:
         rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
@@ -353,6 +362,7 @@ cdef list take_parts(GuardedSocket socket, zmq_msg_t *msg, bint copy, int *err):
             err[0] = zmq_errno()
             return None
         more = zmq_msg_more(msg)
+        volume[0] += zmq_msg_size(msg)
         parts.append(take(msg, copy))
     return parts
 
@@ -362,12 +372,13 @@ cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
     """Receive one message as a list; None if it is only a trial and none is there."""
     cdef zmq_msg_t msg
     cdef list parts = None
+    cdef size_t volume = 0
     cdef int err
     zmq_msg_init(&msg)
     enter(socket, call)
     err = recv_frame(socket, &msg, flags, call)
     if not err:
-        parts = take_parts(socket, &msg, copy, &err)
+        parts = take_parts(socket, &msg, copy, &volume, &err)
     leave(socket)
     zmq_msg_close(&msg)
     if err and not (trying and err == EAGAIN):
@@ -392,19 +403,19 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
         socket.raise_errno(err, "recv_many()")
     try:
         while True:
-            volume += zmq_msg_size(&msg)
             if multipart or zmq_msg_more(&msg):
-                parts = take_parts(socket, &msg, copy, &err)
+                parts = take_parts(socket, &msg, copy, &volume, &err)
                 if err:
                     break
                 messages.append(parts)
             else:
+                volume += zmq_msg_size(&msg)
                 messages.append(take(&msg, copy))
             taken += 1
             if taken == max_messages:
                 break
-            breathe(socket, taken, &volume, "recv_many()")
-            if zmq_msg_recv(&msg, socket.ptr, ZMQ_DONTWAIT) < 0:
+            err = breathe(socket, taken, &volume, "recv_many()")
+            if err or zmq_msg_recv(&msg, socket.ptr, ZMQ_DONTWAIT) < 0:
                 break
     except BaseException as error:
         # Raised by a signal handler; what was taken must not be lost with it.

@@ -4,12 +4,12 @@ import atexit
 from _weakrefset import WeakSet
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, EPERM
+from libc.errno cimport EINTR
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.string cimport memset
 
-from zraw.error cimport fail
+from zraw.error cimport fail, fail_forked
 from zraw.guard cimport (
     ZRAW_CLOSING,
     ZRAW_PARKED,
@@ -144,7 +144,7 @@ cdef class Context:
             if not self.terminating:
                 return 0
         elif self.generation and self.generation != fork_generation:
-            fail(EPERM, f"Context.{call}: made before the fork, by the parent")
+            fail_forked(f"Context.{call}")
         elif not self.generation and not self.terminating:
             fail(ETERM, f"Context.{call}: Context.__init__ was not called")
         park_at_exit(&self.busy)
@@ -196,25 +196,23 @@ cdef class Context:
         """Terminate, or wait for the thread that is at it."""
         cdef void *ptr
         cdef int err = EINTR
-        while self.running:
-            with nogil:
-                nap(1000)
+        while err == EINTR:
+            # Handlers may do anything, terminate this very context too.
             PyErr_CheckSignals()
-        if self.ptr == NULL:
-            return 0
-        # Nobody is to see the pointer while zmq_ctx_term() may free it.
-        ptr, self.ptr = self.ptr, NULL
-        self.terminating = self.running = True
-        try:
-            while err == EINTR:
-                PyErr_CheckSignals()
+            if self.running:
                 with nogil:
-                    err = zmq_errno() if zmq_ctx_term(ptr) < 0 else 0
-        except BaseException:
-            self.ptr = ptr
-            raise
-        finally:
+                    nap(1000)
+                continue
+            if self.ptr == NULL:
+                return 0
+            # Nobody is to see the pointer while zmq_ctx_term() may free it.
+            ptr, self.ptr = self.ptr, NULL
+            self.terminating = self.running = True
+            with nogil:
+                err = zmq_errno() if zmq_ctx_term(ptr) < 0 else 0
             self.running = False
+            if err == EINTR:
+                self.ptr = ptr
         self.generation = 0
         contexts.discard(self)
         if err:

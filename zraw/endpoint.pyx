@@ -68,7 +68,7 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
             rc = function(socket.ptr, address)
             err = zmq_errno() if rc < 0 else 0
         if err == EINTR:
-            socket.run_handlers(call)
+            err = socket.run_handlers(call) or EINTR
     if err:
         leave(socket)
         fail(err, call)

@@ -104,7 +104,7 @@ class NotFound(ZMQError, FileNotFoundError):
 
 
 class PermissionDenied(ZMQError, PermissionError):
-    """EACCES: the system does not allow this address or path."""
+    """EACCES, EPERM: the system does not allow this address, path or option."""
 
     __module__ = "zraw"
 
@@ -145,6 +145,60 @@ class TimedOut(ZMQError, TimeoutError):
     __module__ = "zraw"
 
 
+class ConnectionReset(ZMQError, ConnectionResetError):
+    """ECONNRESET: the peer broke the connection."""
+
+    __module__ = "zraw"
+
+
+class ConnectionAborted(ZMQError, ConnectionAbortedError):
+    """ECONNABORTED: the connection was broken on this side."""
+
+    __module__ = "zraw"
+
+
+class BrokenPipe(ZMQError, BrokenPipeError):
+    """EPIPE, ESHUTDOWN: nobody reads at the other end any more."""
+
+    __module__ = "zraw"
+
+
+class InProgress(ZMQError, BlockingIOError):
+    """EINPROGRESS, EALREADY: the system is still at it."""
+
+    __module__ = "zraw"
+
+
+class FileExists(ZMQError, FileExistsError):
+    """EEXIST: the path is taken."""
+
+    __module__ = "zraw"
+
+
+class IsADirectory(ZMQError, IsADirectoryError):
+    """EISDIR: the path is a folder."""
+
+    __module__ = "zraw"
+
+
+class NotADirectory(ZMQError, NotADirectoryError):
+    """ENOTDIR: part of the path is no folder."""
+
+    __module__ = "zraw"
+
+
+class ProcessNotFound(ZMQError, ProcessLookupError):
+    """ESRCH: the process does not exist."""
+
+    __module__ = "zraw"
+
+
+class NoChildProcess(ZMQError, ChildProcessError):
+    """ECHILD: the process has no such child."""
+
+    __module__ = "zraw"
+
+
 cdef dict CLASSES = {
     _errno.EAGAIN: Again,
     ETERM: ContextTerminated,
@@ -152,7 +206,7 @@ cdef dict CLASSES = {
     _errno.ENOTSOCK: NotASocket,
     _errno.ENOTSUP: NotSupported,
     _errno.EBUSY: SocketInUse,
-    _errno.EPERM: ForkError,
+    _errno.EPERM: PermissionDenied,
     _errno.EADDRINUSE: AddressInUse,
     _errno.EADDRNOTAVAIL: AddressNotAvailable,
     _errno.EHOSTUNREACH: HostUnreachable,
@@ -166,6 +220,17 @@ cdef dict CLASSES = {
     EMTHREAD: NoIOThread,
     _errno.ECONNREFUSED: ConnectionRefused,
     _errno.ETIMEDOUT: TimedOut,
+    _errno.ECONNRESET: ConnectionReset,
+    _errno.ECONNABORTED: ConnectionAborted,
+    _errno.EPIPE: BrokenPipe,
+    _errno.ESHUTDOWN: BrokenPipe,
+    _errno.EINPROGRESS: InProgress,
+    _errno.EALREADY: InProgress,
+    _errno.EEXIST: FileExists,
+    _errno.EISDIR: IsADirectory,
+    _errno.ENOTDIR: NotADirectory,
+    _errno.ESRCH: ProcessNotFound,
+    _errno.ECHILD: NoChildProcess,
 }
 cdef int NO_MEMORY = _errno.ENOMEM
 
@@ -178,6 +243,13 @@ cdef int fail(int err, object call) except -1:
         raise MemoryError(call)
     text = (<bytes> zmq_strerror(err)).decode("utf-8", "surrogateescape")
     raise CLASSES.get(err, ZMQError)(err, f"{text}: {call}")
+
+
+cdef int fail_forked(object call) except -1:
+    """Raise ForkError, which is zraw's own EPERM and not the system's."""
+    global zraw_last_errno
+    zraw_last_errno = _errno.EPERM
+    raise ForkError(_errno.EPERM, f"made before the fork, by the parent: {call}")
 
 
 cdef int last_errno() noexcept:

@@ -8,11 +8,11 @@ libzmq, which would be corrupted, is entered.
 import sys
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EBUSY, EINTR, EPERM
+from libc.errno cimport EAGAIN, EBUSY, EINTR
 from libc.stddef cimport size_t
 from libc.stdint cimport uintptr_t
 
-from zraw.error cimport fail
+from zraw.error cimport fail, fail_forked
 from zraw.libzmq cimport (
     ENOTSOCK,
     ETERM,
@@ -222,16 +222,21 @@ cdef class GuardedSocket:
             park_at_exit(&self.busy)
             fail(EBUSY, f"{self.describe(call)}: another thread is using it")
         if self.generation:
-            fail(EPERM, f"{self.describe(call)}: opened before the fork, by the parent")
+            fail_forked(self.describe(call))
         park_at_exit(&self.busy)
         fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
              else f"{call}: Socket.__init__ was not called")
         return -1
 
     cdef int run_handlers(self, str call) except -1:
-        """Run signal handlers with the guard free: they may use the socket."""
+        """Run signal handlers with the guard free: they may use the socket.
+
+        Return ENOTSOCK if one closed it; to leave() the guard then does no harm.
+        """
         leave(self)
         PyErr_CheckSignals()
+        if not self.generation:
+            return ENOTSOCK
         enter(self, call)
         return 0
 
@@ -245,6 +250,10 @@ cdef class GuardedSocket:
         cdef int limit = -1, left = -1, slice = ZRAW_SLICE, wait, rc, err
         cdef bint cut = False
         cdef int64_t start = monotonic_ns()
+        # A signal that came before the wait does not interrupt it.
+        err = self.run_handlers(call)
+        if err:
+            return err
         if self.shared:
             return self.block_shared(op, argument, flags, timeout_option, call)
         if slice >= 0:
@@ -267,7 +276,9 @@ cdef class GuardedSocket:
                 return 0
             if err != EINTR and not (err == EAGAIN and cut and wait != left):
                 return err
-            self.run_handlers(call)
+            err = self.run_handlers(call)
+            if err:
+                return err
             left = limit = socket_int(self.ptr, timeout_option)
             if limit >= 0:
                 left = limit - <int> ((monotonic_ns() - start) // 1000000)
@@ -298,5 +309,7 @@ cdef class GuardedSocket:
                 return err
             if 0 <= limit <= (monotonic_ns() - start) // 1000000:
                 return EAGAIN
-            self.run_handlers(call)
+            err = self.run_handlers(call)
+            if err:
+                return err
             pause = min(pause * 2, 5000)

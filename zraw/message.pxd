@@ -38,5 +38,5 @@ cdef inline void unclaim(Message message) noexcept nogil:
 
 
 cdef Message empty_message()
-cdef int recv_message(GuardedSocket socket, Message message, int flags,
-                      str call) except -1
+cdef Py_ssize_t recv_message(GuardedSocket socket, Message message, int flags,
+                             str call) except -1

@@ -21,6 +21,7 @@ from zraw.guard cimport (
     to_int,
     to_number,
     to_size,
+    zraw_take,
 )
 from zraw.libzmq cimport (
     ENOTSUP,
@@ -244,9 +245,9 @@ cdef class Message:
             BufferError if views are alive.  After an error of libzmq's the
             message is empty.
         """
-        recv_message(socket, self, to_flags(flags, ZMQ_DONTWAIT, "Message.recv()"),
-                     "Message.recv()")
-        return zmq_msg_size(&self.msg)
+        return recv_message(socket, self,
+                            to_flags(flags, ZMQ_DONTWAIT, "Message.recv()"),
+                            "Message.recv()")
 
     def close(self):
         """Release the body and make the message unusable.
@@ -393,8 +394,8 @@ cdef class Message:
 
         C call: zmq_msg_gets()
 
-        name: "Socket-Type", "Routing-Id", "User-Id", "Peer-Address", or one that
-            the peer or a ZAP handler added.  Bytes that are not UTF-8 come as
+        name: "Socket-Type", "Identity", "User-Id", "Peer-Address", or one that the
+            peer or a ZAP handler added.  Bytes that are not UTF-8 come as
             surrogate escapes.
 
         Raises: InvalidArgument (EINVAL) if the message has none of this name,
@@ -517,7 +518,10 @@ cdef class Message:
         cdef bint same
         if not PyObject_CheckBuffer(other):
             return NotImplemented
-        PyObject_GetBuffer(other, &view, PyBUF_SIMPLE)
+        try:
+            PyObject_GetBuffer(other, &view, PyBUF_SIMPLE)
+        except BufferError:
+            return NotImplemented  # not contiguous: memoryview knows how to compare
         try:
             look(self, "Message ==")
             same = (<size_t> view.len == zmq_msg_size(&self.msg)
@@ -537,12 +541,17 @@ cdef class Message:
     def __repr__(self):
         if not self.live:
             return "<zraw.Message closed>"
-        return f"<zraw.Message {zmq_msg_size(&self.msg)} bytes>"
+        if not zraw_take(&self.busy, 1):
+            return "<zraw.Message in use>"
+        cdef size_t size = zmq_msg_size(&self.msg)
+        unclaim(self)
+        return f"<zraw.Message {size} bytes>"
 
 
-cdef int recv_message(GuardedSocket socket, Message message, int flags,
-                      str call) except -1:
-    """Fill `message` with the next frame; raise on failure."""
+cdef Py_ssize_t recv_message(GuardedSocket socket, Message message, int flags,
+                             str call) except -1:
+    """Fill `message` with the next frame and return its size; raise on failure."""
+    cdef size_t size
     cdef int err
     claim(message, call)
     try:
@@ -553,7 +562,9 @@ cdef int recv_message(GuardedSocket socket, Message message, int flags,
             message.reset()
             socket.raise_errno(err, call)
         message.writable = message.grouped = False
+        size = zmq_msg_size(&message.msg)
     finally:
         unclaim(message)
+    # The drain may run anything, this message's close() too.
     drain()
-    return 0
+    return size

@@ -3,8 +3,8 @@
 from zraw.guard cimport GuardedSocket
 
 
-cdef object get_option(GuardedSocket socket, object which, type kind)
-cdef int set_option(GuardedSocket socket, object which, object value,
+cdef object get_option(GuardedSocket socket, int option, type kind)
+cdef int set_option(GuardedSocket socket, int option, object value,
                     type kind) except -1
 cdef bytes c_string(object value, str what)
 cdef str option_name(int option)

@@ -11,7 +11,6 @@ from zraw.guard cimport (
     GuardedSocket,
     enter,
     leave,
-    to_int,
     to_number,
     type_name,
 )
@@ -26,6 +25,7 @@ from zraw.libzmq cimport (
 # C types.  KEY: a CURVE key, 32 raw bytes or 40 characters of Z85.
 cdef enum:
     INT
+    UINT
     INT64
     UINT64
     BINARY
@@ -84,8 +84,8 @@ cdef tuple TABLE = (
     (56, "ROUTER_HANDOVER", INT, "w"),
     (57, "TOS", INT, "rw"),
     (58, "IPC_FILTER_PID", INT, "w0"),
-    (59, "IPC_FILTER_UID", INT, "w0"),
-    (60, "IPC_FILTER_GID", INT, "w0"),
+    (59, "IPC_FILTER_UID", UINT, "w0"),
+    (60, "IPC_FILTER_GID", UINT, "w0"),
     (61, "CONNECT_ROUTING_ID", BINARY, "w"),
     (62, "GSSAPI_SERVER", INT, "rw"),
     (63, "GSSAPI_PRINCIPAL", STRING, "rw"),
@@ -164,7 +164,12 @@ cdef bytes c_string(object value, str what):
     """Return a str or bytes as the bytes of a C string."""
     cdef bytes text
     if isinstance(value, str):
-        text = (<str> value).encode("utf-8", "surrogateescape")
+        try:
+            text = (<str> value).encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            text = None
+        if text is None:  # raised out here: that error holds the value, maybe a secret
+            raise ValueError(f"{what}: a lone surrogate that is no byte")
     elif isinstance(value, bytes):
         text = value
     else:
@@ -187,9 +192,8 @@ cdef tuple find(int option, type kind, str call):
                      "say type=int or type=bytes")
 
 
-cdef object get_option(GuardedSocket socket, object which, type kind):
+cdef object get_option(GuardedSocket socket, int option, type kind):
     """zmq_getsockopt() by the option's C type."""
-    cdef int option = to_int(which, "getsockopt(): option")
     cdef str access
     cdef int c_type, rc, err
     _, c_type, access = find(option, kind, "getsockopt()")
@@ -220,10 +224,9 @@ cdef object get_option(GuardedSocket socket, object which, type kind):
     return buffer[:strlen(buffer)].decode("utf-8", "surrogateescape")
 
 
-cdef int set_option(GuardedSocket socket, object which, object value,
+cdef int set_option(GuardedSocket socket, int option, object value,
                     type kind) except -1:
     """zmq_setsockopt() by the option's C type."""
-    cdef int option = to_int(which, "setsockopt(): option")
     cdef str access, call, what
     cdef int c_type, rc, err, number = 0
     cdef int64_t wide = 0
@@ -244,6 +247,8 @@ cdef int set_option(GuardedSocket socket, object which, object value,
         size = 0
     elif c_type == INT:
         number = to_number(value, f"{call}: value", -2**31, 2**31 - 1)
+    elif c_type == UINT:
+        number = <int> <unsigned int> to_number(value, f"{call}: value", 0, 2**32 - 1)
     elif c_type == INT64:
         wide = to_number(value, f"{call}: value", -2**63, 2**63 - 1)
         data, size = &wide, sizeof(wide)

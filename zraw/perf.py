@@ -254,5 +254,5 @@ def print_table(transports: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with zraw.Context() as own_context:
-        run_far_end(sys.argv[1], own_context, sys.argv[2], *map(int, sys.argv[3:5]))
+    with zraw.Context() as _own_context:
+        run_far_end(sys.argv[1], _own_context, sys.argv[2], *map(int, sys.argv[3:5]))

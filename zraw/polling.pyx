@@ -22,15 +22,17 @@ cdef short poll_socket(GuardedSocket socket, int timeout, short events) except -
     rc = zmq_poll(&item, 1, 0)
     err = zmq_errno() if rc < 0 else 0
     while err == EINTR or (rc == 0 and left):
+        # Those of signals that came before the wait, too.
+        err = socket.run_handlers("poll()")
+        if err:
+            break
+        if timeout > 0:
+            left = max(0, (end - monotonic_ns()) // 1000000)
         with nogil:
             rc = zmq_poll(&item, 1, <long> left)
             err = zmq_errno() if rc < 0 else 0
         if err != EINTR:
             break
-        socket.run_handlers("poll()")
-        item.socket = socket.ptr
-        if timeout > 0:
-            left = max(0, (end - monotonic_ns()) // 1000000)
     leave(socket)
     if err:
         socket.raise_errno(err, "poll()")

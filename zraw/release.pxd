@@ -10,6 +10,7 @@ cdef struct pin_t:
     Py_buffer view
     PyObject *on_free     # or NULL
     PyObject *tracker     # or NULL
+    uint32_t generation   # fork_generation of the process that lent the memory
 
 # Pins that libzmq is done with, newest first.
 cdef pin_t *finished

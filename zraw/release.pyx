@@ -11,10 +11,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_WriteUnraisable
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.errno cimport ENOMEM, EPERM
+from libc.errno cimport ENOMEM
 from libc.string cimport memcpy
 
-from zraw.error cimport fail
+from zraw.error cimport fail, fail_forked
 from zraw.guard cimport (
     block_signals,
     fork_generation,
@@ -136,7 +136,7 @@ cdef class Tracker:
         cdef long long deadline = monotonic_ns() + limit * 1000000LL
         while not self.done:
             if self.generation != fork_generation:
-                fail(EPERM, "Tracker.wait(): the memory was lent before the fork")
+                fail_forked("Tracker.wait()")
             left = -1 if limit < 0 else (deadline - monotonic_ns()) / 1e9
             if limit >= 0 and left <= 0:
                 return False
@@ -225,8 +225,10 @@ cdef void run_callbacks() noexcept:
         following = pin.next
         on_free = <object> pin.on_free
         Py_DECREF(on_free)
+        own = pin.generation == fork_generation
         free_pin(pin)
-        call(on_free)
+        if own:  # else it was due at the fork, and the parent calls it
+            call(on_free)
         del on_free
         pin = following
 
@@ -261,13 +263,18 @@ cdef bint ensure_thread() except -1:
     if alarm == NULL:
         raise MemoryError
     PyThread_acquire_lock(alarm, 1)
-    started = threading.Thread(target=release_loop, name="zraw-release", daemon=True)
-    try:
-        started.start()
-    except RuntimeError:
-        return False
-    thread = started
+    # Noted before the start, which lets other threads run: they may pin meanwhile.
     thread_generation = fork_generation
+    thread = threading.Thread(target=release_loop, name="zraw-release", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        thread_generation = 0
+        return False
+    except BaseException:
+        if thread.ident is None:
+            thread_generation = 0
+        raise
     return True
 
 
@@ -280,7 +287,8 @@ cdef void stop() noexcept:
     if not running:
         return
     wake()
-    thread.join(1.0)
+    if thread.ident is not None:
+        thread.join(1.0)
 
 
 cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:
@@ -306,6 +314,7 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
         raise MemoryError
     pin.on_free = NULL
     pin.tracker = NULL
+    pin.generation = fork_generation
     try:
         PyObject_GetBuffer(data, &pin.view, PyBUF_SIMPLE)
     except BaseException:

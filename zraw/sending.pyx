@@ -112,7 +112,9 @@ cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,
         # with ZMQ_DONTWAIT would make it send the rest to the next peer.
         rc = put(socket.ptr, frame, flags)
         while rc < 0 and zmq_errno() == EINTR:
-            socket.run_handlers(call)
+            err = socket.run_handlers(call)
+            if err:
+                return err
             rc = put(socket.ptr, frame, flags)
         if rc < 0:
             err = zmq_errno()

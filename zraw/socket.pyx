@@ -226,7 +226,7 @@ cdef class Socket(GuardedSocket):
             option, or it can only be set; ContextTerminated (ETERM); NotASocket
             (ENOTSOCK); SocketInUse (EBUSY).
         """
-        return get_option(self, option, type)
+        return get_option(self, to_int(option, "getsockopt(): option"), type)
 
     def setsockopt(self, option, value, type type=None):
         """Set an option.
@@ -244,13 +244,14 @@ cdef class Socket(GuardedSocket):
             ZMQ_CONNECT_ROUTING_ID that a peer has already; ContextTerminated
             (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
         """
-        if option == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
+        cdef int number = to_int(option, "setsockopt(): option")
+        if number == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
             # libzmq would abort the process at the next connect.
             if PyObject_CheckBuffer(value) and bytes(value) in self.routing_ids:
                 fail(EADDRINUSE, self.describe("setsockopt(ZMQ_CONNECT_ROUTING_ID)")
                      + ": a peer has this routing id")
-        set_option(self, option, value, type)
-        if option == ZMQ_CONNECT_ROUTING_ID:
+        set_option(self, number, value, type)
+        if number == ZMQ_CONNECT_ROUTING_ID:
             self.next_routing_id = bytes(value)
 
     def bind(self, endpoint):
@@ -567,13 +568,13 @@ cdef class Socket(GuardedSocket):
                           to_flags(flags, ZMQ_DONTWAIT, "recv_many()"), copy,
                           multipart)
 
-    def poll(self, timeout=-1, events=ZMQ_POLLIN):
+    def poll(self, timeout=-1, events=1):
         """Wait until the socket is ready; return which of `events` are.
 
         C call: zmq_poll()
 
         timeout: milliseconds; -1 waits for ever, 0 not at all.
-        events: ZMQ_POLLIN, ZMQ_POLLOUT, or both.
+        events: ZMQ_POLLIN (the default), ZMQ_POLLOUT, or both.
 
         Returns: 0 on time-out.
         Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse

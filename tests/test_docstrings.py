@@ -1,0 +1,210 @@
+"""Every public name has a docstring, and it names the C function behind it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import zraw
+
+# What zraw adds to C: nothing of libzmq's is called, or nothing of its own.
+NO_C_CALL = {
+    "Context.from_handle": "takes the address of a context made elsewhere",
+    "Socket.from_handle": "takes the address of a socket made elsewhere",
+    "Tracker": "counts zraw's own pins",
+    "Tracker.wait": "waits for zraw's own counter",
+    "get_include": "is about files",
+}
+# Attributes of the C struct, to which Cython gives no docstring.
+NO_DOCSTRING = {"Socket.context", "Socket.type", "Tracker.pending"}
+PACKAGE = Path(zraw.__file__).parent
+FUNCTION = re.compile(r"\b(zmq_\w+)\s*\(")
+
+
+def public() -> dict[str, object]:
+    """Return everything public that can have a docstring, by its dotted name."""
+    found: dict[str, object] = {}
+    for name in [*zraw.__all__, "errno"]:
+        value = getattr(zraw, name)
+        if not callable(value):
+            continue
+        found[name] = value
+        if not isinstance(value, type) or issubclass(value, BaseException):
+            continue
+        for kind in value.__mro__:
+            if kind is not object:
+                for inner in vars(kind):
+                    if not inner.startswith("_"):
+                        found[f"{name}.{inner}"] = inspect.getattr_static(value, inner)
+    return found
+
+
+PUBLIC = public()
+DOCUMENTED = [name for name in PUBLIC if name not in NO_DOCSTRING]
+CALLED = {
+    name: value
+    for name, value in PUBLIC.items()
+    if not inspect.isdatadescriptor(value)
+    and not (isinstance(value, type) and issubclass(value, BaseException))
+}
+
+
+def docstring(value: object) -> str:
+    """Return a docstring without the signature that Cython puts before it."""
+    text = getattr(value, "__doc__", None)
+    assert isinstance(text, str)
+    return inspect.cleandoc(text)
+
+
+def header(macro: str = "") -> set[str]:
+    """Return the names of the functions that zmq.h declares."""
+    if prefix := os.environ.get("ZRAW_PREFIX"):
+        flags = [f"-I{prefix}/include"]
+    else:
+        command = ["pkg-config", "--cflags", "libzmq"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        flags = shlex.split(done.stdout)
+    done = subprocess.run(
+        ["cc", "-E", "-P", *flags, "-x", "c", "-"],
+        input=f"{macro}\n#include <zmq.h>\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(FUNCTION.findall(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def declared() -> set[str]:
+    """Functions of zmq.h with its drafts, and newer drafts that zraw declares."""
+    newer = re.findall(
+        r"^#pragma weak (zmq_\w+)$",
+        Path(zraw.get_include(), "zmq_compat.h").read_text(),
+        re.MULTILINE,
+    )
+    found = header("#define ZMQ_BUILD_DRAFT_API")
+    assert len(found) > 90
+    return found | set(newer)
+
+
+def test_docstrings__something_is_looked_at():
+    assert {"Socket.send", "Message.copy", "Context.term", "has"} <= set(CALLED)
+    assert {"Socket.type", "Socket.handle", "Context.closed"} <= set(PUBLIC)
+    assert set(NO_C_CALL) <= set(CALLED)
+    assert set(PUBLIC) - set(CALLED) >= NO_DOCSTRING
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_docstrings__first_line_is_one_sentence(name):
+    text = docstring(PUBLIC[name])
+    first, _, rest = text.partition("\n")
+    assert first[:1].isupper(), first
+    assert first.endswith("."), first
+    assert not re.search(r"[.!?] [A-Z]", first), first
+    # Indented as in the source, with the quotes before it.
+    indent = 8 if "." in name else 4
+    assert len(first) + indent + 3 <= 88, first
+    assert not rest or rest.startswith("\n"), "no blank line after the first"
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_docstrings__lines_fit_a_screen(name):
+    indent = 8 if "." in name else 4
+    for line in docstring(PUBLIC[name]).split("\n"):
+        assert len(line) + indent <= 88, line
+        assert line == line.rstrip(), line
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_docstrings__name_the_c_call(name, declared):
+    text = docstring(CALLED[name])
+    paragraph = re.findall(r"^C call: ((?:.+\n?)+)", text, re.MULTILINE)
+    if name in NO_C_CALL:
+        assert not paragraph
+        return
+    assert len(paragraph) == 1
+    called = FUNCTION.findall(paragraph[0])
+    assert called, paragraph
+    assert set(called) <= declared
+    assert paragraph[0].startswith(called[0])
+
+
+# The rule for names, read backwards: zmq_msg_copy() is Message.copy().
+PREFIXES = {"Context": ["zmq_ctx_"], "Socket": ["zmq_", "zmq_socket_"]}
+PREFIXES |= {"Message": ["zmq_msg_"], "": ["zmq_"]}
+
+
+def test_docstrings__a_method_named_like_c_calls_that_function(declared):
+    matched = []
+    for name, value in CALLED.items():
+        owner, _, method = name.rpartition(".")
+        for prefix in PREFIXES.get(owner, []):
+            if prefix + method in declared:
+                matched.append((name, f"{prefix}{method}()" in docstring(value)))
+    assert len(matched) > 30
+    # zmq_recv() wants memory first; bytes are made from a zmq_msg_t.
+    assert [name for name, named in matched if not named] == ["Socket.recv"]
+
+
+def test_docstrings__draft_functions_say_so(declared):
+    drafts = header("#define ZMQ_BUILD_DRAFT_API") - header()
+    marked = 0
+    for name, value in CALLED.items():
+        text = docstring(value)
+        call = re.search(r"^C call: (.*)", text, re.MULTILINE)
+        if call and FUNCTION.findall(call[1])[0] in drafts:
+            assert "(draft)" in call[1], name
+            assert "NotSupported" in text, name
+            marked += 1
+    assert marked >= 7
+
+
+def test_docstrings__raises_names_classes_that_exist():
+    for name in DOCUMENTED:
+        text = docstring(PUBLIC[name])
+        for kind, number in re.findall(r"\b([A-Z]\w+)\s+\((E[A-Z]+)\)", text):
+            assert issubclass(getattr(zraw, kind), zraw.ZMQError), name
+            errors = docstring(getattr(zraw, kind)).partition(":")[0]
+            assert number == errors, name
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_docstrings__signature_can_be_read(name):
+    value = CALLED[name]
+    if isinstance(value, type):
+        assert docstring(value).startswith(f"{name}(") or name == "Tracker"
+        return
+    if isinstance(value, staticmethod):
+        value = value.__func__
+    parameters = inspect.signature(value).parameters
+    described = re.findall(r"^(\w+): ", docstring(value), re.MULTILINE)
+    known = {*parameters, "Waits", "Copies", "Raises", "Returns", "Since"}
+    assert set(described) <= known
+
+
+def test_libzmq_pxd__declares_functions_that_exist(declared):
+    text = (PACKAGE / "libzmq.pxd").read_text()
+    code = re.sub(r"#.*", "", text)
+    # A call-back type is no function.
+    code = re.sub(r"^\s*ctypedef .*\(.*$", "", code, flags=re.MULTILINE)
+    functions = FUNCTION.findall(code)
+    assert len(functions) > 80
+    assert len(functions) == len(set(functions))
+    assert set(functions) <= declared
+
+
+def test_libzmq_pxd__every_weak_function_is_declared(declared):
+    text = (PACKAGE / "libzmq.pxd").read_text()
+    drafts = header("#define ZMQ_BUILD_DRAFT_API") - header()
+    compat = Path(zraw.get_include(), "zmq_compat.h").read_text()
+    weak = set(re.findall(r"#pragma weak (zmq_\w+)", compat))
+    assert len(drafts) > 20
+    assert drafts <= weak
+    assert weak <= set(FUNCTION.findall(text))
