@@ -92,7 +92,7 @@ class Finished:
 def run_child(
     program: str, *args: str, timeout: float = 30, env: dict[str, str] | None = None
 ) -> Finished:
-    """Run a Python program in a child, with its warnings on; kill it if it hangs."""
+    """Run a Python program in a child; kill it if it hangs."""
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program), *args],

@@ -6,7 +6,6 @@ cdef class Context:
     cdef uint32_t generation      # fork_generation at opening; 0: not open
     cdef bint borrowed
     cdef bint terminating         # term() began; it may have been interrupted
-    cdef uint32_t busy            # only for threads that sleep until the end
     cdef bint running             # a thread is inside zmq_ctx_term()
     cdef int linger_at_exit
     cdef object open_sockets      # WeakSet

@@ -14,16 +14,10 @@ from zraw.guard cimport (
     ZRAW_CLOSING,
     ZRAW_PARKED,
     GuardedSocket,
-    begin_exit,
-    block_signals,
-    fork_generation,
-    monotonic_ns,
-    nap,
-    park_at_exit,
     socket_int,
+    to_address,
     to_int,
     to_milliseconds,
-    to_address,
     zraw_take,
 )
 from zraw.libzmq cimport (
@@ -44,6 +38,7 @@ from zraw.libzmq cimport (
     zmq_setsockopt,
 )
 from zraw.option cimport c_string
+from zraw.process cimport begin_exit, block_signals, fork_generation, monotonic_ns, nap
 from zraw.release cimport drain, stop
 
 cdef extern from "errno.h" nogil:
@@ -66,8 +61,8 @@ cdef extern from *:
     int zraw_count(int *number, int by) noexcept nogil
 
 cdef object contexts = WeakSet()    # the open ones
-cdef int terminating = 0            # contexts inside zmq_ctx_term() on a helper
-cdef int longest_exit_linger = 0    # of the contexts given to a helper
+cdef int terminating = 0            # contexts inside zmq_ctx_term()
+cdef int longest_exit_linger = 0    # of those contexts
 cdef uint32_t helpers_generation = 1  # of the process that the two above count for
 
 
@@ -147,7 +142,6 @@ cdef class Context:
             fail_forked(f"Context.{call}")
         elif not self.generation and not self.terminating:
             fail(ETERM, f"Context.{call}: Context.__init__ was not called")
-        park_at_exit(&self.busy)
         return fail(ETERM, f"Context.{call}")
 
     cdef int add(self, object socket) except -1:
@@ -208,8 +202,12 @@ cdef class Context:
             # Nobody is to see the pointer while zmq_ctx_term() may free it.
             ptr, self.ptr = self.ptr, NULL
             self.terminating = self.running = True
+            count_anew_after_fork(self.linger_at_exit)
             with nogil:
+                # Counted, because the exit waits for daemon threads in here too.
+                zraw_count(&terminating, 1)
                 err = zmq_errno() if zmq_ctx_term(ptr) < 0 else 0
+                zraw_count(&terminating, -1)
             self.running = False
             if err == EINTR:
                 self.ptr = ptr

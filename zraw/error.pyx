@@ -2,7 +2,15 @@
 
 import errno as _errno
 
-from zraw.libzmq cimport EFSM, EMTHREAD, ENOCOMPATPROTO, ETERM, zmq_strerror
+from zraw.libzmq cimport (
+    EFSM,
+    EMTHREAD,
+    ENOCOMPATPROTO,
+    ENOTSOCK,
+    ETERM,
+    zmq_strerror,
+)
+from zraw.process cimport is_exiting, sleep_for_good
 
 cdef extern from *:
     """
@@ -239,6 +247,9 @@ cdef int fail(int err, object call) except -1:
     """Raise the class of `err`; `call` names the call and its object."""
     global zraw_last_errno
     zraw_last_errno = err
+    if (err == ETERM or err == ENOTSOCK) and is_exiting():
+        with nogil:
+            sleep_for_good()
     if err == NO_MEMORY:
         raise MemoryError(call)
     text = (<bytes> zmq_strerror(err)).decode("utf-8", "surrogateescape")

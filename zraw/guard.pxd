@@ -4,7 +4,9 @@
 # test-and-set for "no other thread is inside".  On a build with the GIL the
 # plain test-and-set is enough: nothing else runs between test and set.
 
-from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.stdint cimport uint32_t, uintptr_t
+
+from zraw.process cimport fork_generation
 
 cdef extern from *:
     """
@@ -48,9 +50,6 @@ cdef extern from *:
     bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
     void zraw_give(uint32_t *busy) noexcept nogil
     bint zraw_join(uint32_t *busy) noexcept nogil
-
-# Counts forks: an object whose number differs belongs to another process.
-cdef uint32_t fork_generation
 
 # One libzmq call that may wait: 0 or more for success, -1 and errno.
 ctypedef int (*operation)(void *socket, void *argument, int flags) noexcept nogil
@@ -99,12 +98,7 @@ cdef inline void leave(GuardedSocket socket) noexcept nogil:
     zraw_give(&socket.busy)
 
 
-cdef int64_t monotonic_ns() noexcept nogil
-cdef void nap(long microseconds) noexcept nogil
-cdef void block_signals() noexcept nogil
 cdef int socket_int(void *socket, int option) noexcept nogil
-cdef void begin_exit() noexcept
-cdef void park_at_exit(uint32_t *busy) noexcept
 cdef str type_name(int type)
 cdef object to_number(object value, str what, object low, object high)
 cdef int to_int(object value, str what) except? -1

@@ -10,7 +10,7 @@ import sys
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EINTR
 from libc.stddef cimport size_t
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
 
 from zraw.error cimport fail, fail_forked
 from zraw.libzmq cimport (
@@ -22,6 +22,13 @@ from zraw.libzmq cimport (
     zmq_getsockopt,
     zmq_setsockopt,
 )
+from zraw.process cimport (
+    fork_generation,
+    is_exiting,
+    monotonic_ns,
+    nap,
+    sleep_for_good,
+)
 
 
 from zraw import constants
@@ -29,64 +36,18 @@ from zraw import constants
 cdef extern from *:
     """
     #ifdef _WIN32
-    #include <windows.h>
-    static int64_t zraw_monotonic_ns(void) {
-        LARGE_INTEGER now, rate;
-        QueryPerformanceCounter(&now);
-        QueryPerformanceFrequency(&rate);
-        return (int64_t)((double)now.QuadPart * 1e9 / (double)rate.QuadPart);
-    }
-    static void zraw_nap(long us) { Sleep((DWORD)((us + 999) / 1000)); }
-    static void zraw_block_signals(void) {}
-    static void zraw_at_fork(void (*child)(void)) { (void)child; }
-    static uint64_t zraw_thread_id(void) { return GetCurrentThreadId(); }
     #define ZRAW_SLICE 100
     #else
-    #include <pthread.h>
-    #include <signal.h>
-    #include <time.h>
-    static int64_t zraw_monotonic_ns(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    }
-    static void zraw_nap(long us) {
-        struct timespec span = {us / 1000000, us % 1000000 * 1000};
-        nanosleep(&span, NULL);
-    }
-    static void zraw_block_signals(void) {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, NULL);
-    }
-    static void zraw_at_fork(void (*child)(void)) {
-        pthread_atfork(NULL, NULL, child);
-    }
-    static uint64_t zraw_thread_id(void) { return (uint64_t)pthread_self(); }
     #define ZRAW_SLICE -1
     #endif
-    static volatile int zraw_exiting;
-    static void zraw_park(uint32_t *busy) {
     #ifdef Py_GIL_DISABLED
-        __atomic_store_n(busy, ZRAW_PARKED, __ATOMIC_RELEASE);
+    #define zraw_set(busy, to) __atomic_store_n(busy, to, __ATOMIC_RELEASE)
     #else
-        *(volatile uint32_t *)busy = ZRAW_PARKED;
+    #define zraw_set(busy, to) (*(volatile uint32_t *)(busy) = (to))
     #endif
-        for (;;)
-            zraw_nap(1000000);
-    }
     """
-    int64_t zraw_monotonic_ns() noexcept nogil
-    void zraw_nap(long us) noexcept nogil
-    void zraw_block_signals() noexcept nogil
-    void zraw_at_fork(void (*child)() noexcept nogil) noexcept
-    unsigned long long zraw_thread_id() noexcept nogil
-    void zraw_park(uint32_t *busy) noexcept nogil
-    const int ZRAW_SLICE
-    int zraw_exiting
-
-cdef uint32_t fork_generation = 1
-cdef unsigned long long exit_thread = 0
+    const int ZRAW_SLICE  # milliseconds of a wait that signals do not interrupt
+    void zraw_set(uint32_t *busy, uint32_t to) noexcept nogil
 
 cdef dict TYPE_NAMES = {
     getattr(constants, name): name
@@ -100,52 +61,12 @@ cdef dict TYPE_NAMES = {
 }
 
 
-cdef void forked() noexcept nogil:
-    # pthread_atfork, not os.register_at_fork: C code forks too.
-    global fork_generation
-    fork_generation += 1
-
-
-zraw_at_fork(forked)
-
-
-cdef int64_t monotonic_ns() noexcept nogil:
-    return zraw_monotonic_ns()
-
-
-cdef void nap(long microseconds) noexcept nogil:
-    zraw_nap(microseconds)
-
-
-cdef void block_signals() noexcept nogil:
-    """Leave signals to the other threads: a call they wait in is to see EINTR."""
-    zraw_block_signals()
-
-
 cdef int socket_int(void *socket, int option) noexcept nogil:
     """Return an option of C type int, or -1 (a value that ETERM gives too)."""
     cdef int value = -1
     cdef size_t size = sizeof(value)
     zmq_getsockopt(socket, option, &value, &size)
     return value
-
-
-cdef void begin_exit() noexcept:
-    """From here on, other threads that would come back with ETERM sleep instead.
-
-    They are daemon threads, about to be abandoned by Python; a traceback of
-    theirs would only soil the last lines of the output.
-    """
-    global zraw_exiting, exit_thread
-    exit_thread = zraw_thread_id()
-    zraw_exiting = 1
-
-
-cdef void park_at_exit(uint32_t *busy) noexcept:
-    """Put any thread but the exiting one to sleep, if the process is at its end."""
-    if zraw_exiting and zraw_thread_id() != exit_thread:
-        with nogil:
-            zraw_park(busy)
 
 
 cdef str type_name(int type):
@@ -210,8 +131,6 @@ cdef class GuardedSocket:
 
     cdef int raise_errno(self, int err, str call) except -1:
         """Raise the exception of `err`; the guard is free."""
-        if err == ETERM:
-            park_at_exit(&self.busy)
         return fail(err, self.describe(call))
 
     cdef int refuse(self, str call) except -1:
@@ -219,11 +138,9 @@ cdef class GuardedSocket:
         if self.generation == fork_generation:
             if self.shared and zraw_join(&self.busy):
                 return 0
-            park_at_exit(&self.busy)
             fail(EBUSY, f"{self.describe(call)}: another thread is using it")
         if self.generation:
             fail_forked(self.describe(call))
-        park_at_exit(&self.busy)
         fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
              else f"{call}: Socket.__init__ was not called")
         return -1
@@ -270,8 +187,9 @@ cdef class GuardedSocket:
                 err = zmq_errno() if rc < 0 else 0
                 if cut:
                     zmq_setsockopt(self.ptr, timeout_option, &limit, sizeof(limit))
-                if err == ETERM and zraw_exiting:
-                    zraw_park(&self.busy)
+                if err == ETERM and is_exiting():
+                    zraw_set(&self.busy, ZRAW_PARKED)
+                    sleep_for_good()
             if rc >= 0:
                 return 0
             if err != EINTR and not (err == EAGAIN and cut and wait != left):
@@ -299,10 +217,11 @@ cdef class GuardedSocket:
             with nogil:
                 rc = op(self.ptr, argument, flags | ZMQ_DONTWAIT)
                 err = zmq_errno() if rc < 0 else 0
-                if err == ETERM and zraw_exiting:
-                    zraw_park(&self.busy)
+                if err == ETERM and is_exiting():
+                    zraw_set(&self.busy, ZRAW_PARKED)
+                    sleep_for_good()
                 if err == EAGAIN:
-                    zraw_nap(pause)
+                    nap(pause)
             if rc >= 0:
                 return 0
             if err != EAGAIN and err != EINTR:

@@ -3,8 +3,9 @@
 from libc.errno cimport EINTR
 from libc.stdint cimport int64_t
 
-from zraw.guard cimport GuardedSocket, enter, leave, monotonic_ns
+from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport zmq_errno, zmq_poll, zmq_pollitem_t
+from zraw.process cimport monotonic_ns
 from zraw.release cimport drain
 
 

@@ -15,13 +15,7 @@ from libc.errno cimport ENOMEM
 from libc.string cimport memcpy
 
 from zraw.error cimport fail, fail_forked
-from zraw.guard cimport (
-    block_signals,
-    fork_generation,
-    monotonic_ns,
-    nap,
-    to_milliseconds,
-)
+from zraw.guard cimport to_milliseconds
 from zraw.libzmq cimport (
     zmq_msg_close,
     zmq_msg_copy,
@@ -30,6 +24,7 @@ from zraw.libzmq cimport (
     zmq_msg_init_data,
     zmq_msg_init_size,
 )
+from zraw.process cimport block_signals, fork_generation, monotonic_ns, nap
 
 import _thread
 import threading

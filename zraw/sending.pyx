@@ -15,11 +15,10 @@ from zraw.error cimport fail
 from zraw.guard cimport (
     BROKEN,
     ENVELOPED,
-    GuardedSocket,
     LB_TAIL,
     TIMED,
+    GuardedSocket,
     leave,
-    monotonic_ns,
     socket_int,
 )
 from zraw.libzmq cimport (
@@ -40,6 +39,7 @@ from zraw.libzmq cimport (
     zmq_send,
     zmq_send_const,
 )
+from zraw.process cimport monotonic_ns
 
 cdef extern from *:
     """

@@ -17,7 +17,6 @@ from zraw.guard cimport (
     GuardedSocket,
     check_flags,
     enter,
-    fork_generation,
     leave,
     socket_int,
     to_address,
@@ -59,6 +58,7 @@ from zraw.libzmq cimport (
 from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
 from zraw.option cimport get_option, set_option
 from zraw.polling cimport poll_socket
+from zraw.process cimport fork_generation
 from zraw.receiving cimport recv_buffer, recv_bytes, recv_frame
 from zraw.release cimport drain
 from zraw.sending cimport frame_t, note_more, on_short_path, send_frame
