@@ -6,6 +6,7 @@ import copy
 import errno
 import gc
 import pickle
+import time
 import weakref
 
 import pytest
@@ -474,6 +475,14 @@ def test_poll__tells_what_is_ready(pair):
     assert pull.poll(0, zraw.ZMQ_POLLIN | zraw.ZMQ_POLLOUT) == zraw.ZMQ_POLLIN
     with pytest.raises(ValueError, match="timeout"):
         pull.poll(-2)
+
+
+def test_poll__waits_all_of_its_time(pair):
+    _, pull = pair(zraw.ZMQ_PUSH, zraw.ZMQ_PULL)
+    for milliseconds in (1, 2, 30):
+        start = time.monotonic()
+        assert pull.poll(milliseconds) == 0
+        assert time.monotonic() - start >= 0.95 * milliseconds / 1000
 
 
 def test_req__wrong_turn_is_invalid_state(pair):

@@ -28,7 +28,7 @@ cdef short poll_socket(GuardedSocket socket, int timeout, short events) except -
         if err:
             break
         if timeout > 0:
-            left = max(0, (end - monotonic_ns()) // 1000000)
+            left = max(0, (end - monotonic_ns() + 999999) // 1000000)
         with nogil:
             rc = zmq_poll(&item, 1, <long> left)
             err = zmq_errno() if rc < 0 else 0
