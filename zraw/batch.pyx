@@ -239,7 +239,7 @@ cdef Py_ssize_t send_batch(GuardedSocket socket, object messages,
     items = tuple(messages)
     for item in items:
         if not PyBytes_CheckExact(item) or (
-                <size_t> PyBytes_GET_SIZE(item) >= socket.pin_limit):
+                <size_t> PyBytes_GET_SIZE(item) >= socket.short_limit):
             return send_planned(socket, items, flags)
     return send_bytes(socket, items, flags)
 

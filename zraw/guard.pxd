@@ -74,6 +74,7 @@ cdef class GuardedSocket:
     cdef bint slow                # its last timed send took over 200 us
     cdef uint32_t untimed         # sends left before the next timed one
     cdef size_t pin_limit         # exact bytes of this size or more are pinned
+    cdef size_t short_limit       # those below this are copied with the GIL held
 
     cdef int refuse(self, str call) except -1
     cdef int block(self, operation op, void *argument, int flags, int timeout_option,

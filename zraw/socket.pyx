@@ -59,7 +59,7 @@ from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
 from zraw.option cimport get_option, set_option
 from zraw.polling cimport poll_socket
 from zraw.process cimport fork_generation
-from zraw.receiving cimport recv_buffer, recv_bytes, recv_frame
+from zraw.receiving cimport LARGE, recv_buffer, recv_bytes, recv_frame
 from zraw.release cimport drain
 from zraw.sending cimport frame_t, note_more, on_short_path, send_frame
 
@@ -101,7 +101,7 @@ cdef class Socket(GuardedSocket):
     """
 
     def __cinit__(self):
-        self.pin_limit = DEFAULT_PIN_THRESHOLD
+        self.pin_limit = self.short_limit = DEFAULT_PIN_THRESHOLD
 
     def __init__(self, Context context not None, type):
         cdef void *ptr
@@ -214,6 +214,7 @@ cdef class Socket(GuardedSocket):
     @pin_threshold.setter
     def pin_threshold(self, size):
         self.pin_limit = <size_t> to_size(size, "pin_threshold", -1)
+        self.short_limit = min(self.pin_limit, <size_t> LARGE + 1)
 
     def getsockopt(self, option, type type=None):
         """Return an option: int, bytes or str, by its C type.
@@ -343,7 +344,7 @@ cdef class Socket(GuardedSocket):
         cdef int wanted = to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send()")
         if PyBytes_CheckExact(data):
             size = PyBytes_GET_SIZE(data)
-            if size < self.pin_limit:
+            if size < self.short_limit:
                 enter(self, "send()")
                 if on_short_path(self) and zmq_send(
                         self.ptr, PyBytes_AS_STRING(data), size,
