@@ -11,10 +11,10 @@ import types
 from pathlib import Path
 
 import pytest
-from conftest import run_child
 
 import zraw
 import zraw.constants
+from conftest import run_child
 
 # Names in zmq.h that stand for no value.
 NO_VALUE = {

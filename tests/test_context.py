@@ -11,10 +11,10 @@ import time
 import weakref
 
 import pytest
-from conftest import wait_until
-from programs import check
 
 import zraw
+from conftest import wait_until
+from programs import check
 
 
 @pytest.fixture

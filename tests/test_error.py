@@ -12,9 +12,9 @@ import sys
 import threading
 
 import pytest
-from conftest import run_child, wait_until
 
 import zraw
+from conftest import run_child, wait_until
 
 CLASSES = {
     errno.EAGAIN: zraw.Again,

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from conftest import run_child, wait_until
 
 import zraw
+from conftest import run_child, wait_until
 
 # The first handler registered runs last: those of the cases run before `begun`.
 START = """

@@ -7,10 +7,10 @@ import queue
 import threading
 
 import pytest
-from conftest import wait_until
-from programs import BLOCKING, RECEIVES, check, lines
 
 import zraw
+from conftest import wait_until
+from programs import BLOCKING, RECEIVES, check, lines
 
 # ---- threads
 

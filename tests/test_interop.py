@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
 
 import zraw
+from conftest import wait_until
 
 HERE = Path(__file__).parent
 COUNT = 40  # every form of sending meets every kind of message twice

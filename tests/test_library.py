@@ -11,10 +11,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import run_child
 
 import zraw
 import zraw.library
+from conftest import run_child
 
 # Looks in what the extension was linked with: the libzmq that zraw uses.
 LIBZMQ = ctypes.CDLL(zraw.library.__file__)

@@ -11,9 +11,9 @@ import threading
 
 import numpy
 import pytest
-from conftest import run_child, wait_until
 
 import zraw
+from conftest import run_child, wait_until
 
 SHORT = b"inline body"
 LONG = b"on the heap " * 1000

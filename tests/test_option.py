@@ -6,9 +6,9 @@ import errno
 import traceback
 
 import pytest
-from conftest import run_child
 
 import zraw
+from conftest import run_child
 
 KEY = bytes(range(7, 231, 7))
 Z85 = "2m.E*bpUAcksOvDtvIq=CyCm8LBwhzUEqc.+Hk84"  # the same

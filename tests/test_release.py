@@ -12,9 +12,9 @@ import time
 
 import numpy
 import pytest
-from conftest import run_child, wait_until
 
 import zraw
+from conftest import run_child, wait_until
 
 SIZES = [0, 2, 33, 34, 126, 65_536, 300_000]
 BIG = 100_000

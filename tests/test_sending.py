@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
-from shim import SENDS, Shim, Witness, attach, build, libzmq, run_shimmed, when_waiting
 
 import zraw
+from conftest import wait_until
+from shim import SENDS, Shim, Witness, attach, build, libzmq, run_shimmed, when_waiting
 
 MODES = {
     "blocking": (0, -1),
@@ -50,7 +50,7 @@ KINDS = {
     "DEALER connects": (zraw.ZMQ_DEALER, zraw.ZMQ_DEALER, False, {}, "kept"),
     "PAIR connects": (zraw.ZMQ_PAIR, zraw.ZMQ_PAIR, False, {}, "kept"),
     "PUB connects": (zraw.ZMQ_PUB, zraw.ZMQ_SUB, False, {}, "dropped"),
-    "XSUB connects": (zraw.ZMQ_XSUB, zraw.ZMQ_XPUB, False, {}, "dropped"),
+    # Not XSUB that connects: libzmq itself tears its messages, as send_multipart() says.
     # With ZMQ_IMMEDIATE a connecting socket loses the pipe with the connection.
     "PUSH immediate": (
         *(zraw.ZMQ_PUSH, zraw.ZMQ_PULL, False, {zraw.ZMQ_IMMEDIATE: 1}, "again"),
@@ -215,7 +215,7 @@ def play(shim: Shim, name: str, mode: str, batch: bool, nth: int) -> str | None:
     messages = [message for message in messages if message not in MARKS]
     if not binds and messages[0] == A:
         messages = messages[1:]  # accepted before, and not read by the old peer
-    if name in ("PUB connects", "XSUB connects") and messages[0] == DOOMED:
+    if name == "PUB connects" and messages[0] == DOOMED:
         messages = messages[1:]  # it may be kept, whole
     sent = not refused and fate in ("again", "kept")
     if messages != ([DOOMED] if sent else []) + [X, Y]:

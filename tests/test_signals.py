@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from programs import BLOCKING, RECEIVES, SENDS, check
 
 # Interrupts are sent until the handler has run: one that comes in the moment

@@ -10,9 +10,9 @@ import time
 import weakref
 
 import pytest
-from conftest import run_child
 
 import zraw
+from conftest import run_child
 
 TRANSPORTS = ["inproc", "ipc", "tcp", "ws"]
 

@@ -194,4 +194,4 @@ cdef int send_frames(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
             socket.detour |= BROKEN
             leave(socket)
             fail(EFSM, f"{socket.describe(call)}: the peer left in mid-message, and "
-                 "libzmq cannot send the request again: close this socket")
+                 "libzmq cannot send it again: close this socket")

@@ -414,9 +414,15 @@ cdef class Socket(GuardedSocket):
             once the whole message is accepted.
         flags: ZMQ_DONTWAIT.
 
+        If the peer dies in mid-message, PUSH, DEALER and PAIR send the message again
+        from its first frame; on others libzmq drops it.  (A ZMQ_XSUB that connects
+        is the exception: when its connection is renewed in that very moment, libzmq
+        forgets the first frames and sends the others.)
+
         Waits: for the first frame, as send().
         Raises: as send(); InvalidState (EFSM) with ZMQ_SNDMORE, or while a message
-            begun with it is open; on ZMQ_REQ also if the peer left in mid-message.
+            begun with it is open; on ZMQ_REQ also if the peer left in mid-message,
+            after which the socket can only be closed.
         """
         send_parts(self, parts,
                    to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send_multipart()"))
