@@ -50,7 +50,7 @@ KINDS = {
     "DEALER connects": (zraw.ZMQ_DEALER, zraw.ZMQ_DEALER, False, {}, "kept"),
     "PAIR connects": (zraw.ZMQ_PAIR, zraw.ZMQ_PAIR, False, {}, "kept"),
     "PUB connects": (zraw.ZMQ_PUB, zraw.ZMQ_SUB, False, {}, "dropped"),
-    # Not XSUB that connects: libzmq itself tears its messages, as send_multipart() says.
+    # Not XSUB that connects: libzmq itself tears its messages (see send_multipart).
     # With ZMQ_IMMEDIATE a connecting socket loses the pipe with the connection.
     "PUSH immediate": (
         *(zraw.ZMQ_PUSH, zraw.ZMQ_PULL, False, {zraw.ZMQ_IMMEDIATE: 1}, "again"),
