@@ -485,6 +485,28 @@ def test_poll__waits_all_of_its_time(pair):
         assert time.monotonic() - start >= 0.95 * milliseconds / 1000
 
 
+def test_send__unbound_dgram_does_not_abort():
+    done = run_child("""
+        import zraw
+        with zraw.Context() as context:
+            if zraw.has("draft"):
+                socket = context.socket(zraw.ZMQ_DGRAM)
+                calls = [
+                    lambda: socket.send(b"127.0.0.1:9", zraw.ZMQ_SNDMORE),
+                    lambda: socket.send_multipart([b"127.0.0.1:9", b"x"]),
+                ]
+            else:
+                calls = [lambda: context.socket(zraw.ZMQ_DGRAM)]
+            for call in calls:
+                try:
+                    call()
+                except (zraw.InvalidState, zraw.NotSupported):
+                    continue
+                raise AssertionError("libzmq was entered")
+    """)
+    assert (done.code, done.err) == (0, ""), done
+
+
 def test_req__wrong_turn_is_invalid_state(pair):
     rep, req = pair(zraw.ZMQ_REP, zraw.ZMQ_REQ)
     with pytest.raises(zraw.InvalidState) as caught:

@@ -60,6 +60,7 @@ cdef enum:
     TIMED = 2       # PUB, XPUB, RADIO: the cost of a send grows with the peers
     ENVELOPED = 4   # REQ: commands are looked at before every request
     BROKEN = 8      # REQ that lost its peer in mid-message: close is all it can do
+    UNBOUND = 16    # DGRAM: libzmq aborts the process if it sends before it is bound
 
 
 cdef class GuardedSocket:

@@ -17,6 +17,7 @@ from zraw.guard cimport (
     ENVELOPED,
     LB_TAIL,
     TIMED,
+    UNBOUND,
     GuardedSocket,
     leave,
     socket_int,
@@ -104,7 +105,7 @@ cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,
                     str call) except -1:
     """Send one frame under the caller's flags, as C does."""
     cdef int rc, err
-    if socket.detour & BROKEN:
+    if socket.detour & (BROKEN | UNBOUND):
         return EFSM
     if socket.detour & LB_TAIL:
         # These types never wait in mid-message.  Should the peer be gone, libzmq

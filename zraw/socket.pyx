@@ -4,7 +4,7 @@ from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.errno cimport EADDRINUSE, EAGAIN, EINVAL
 from libc.stddef cimport size_t
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint32_t, uintptr_t
 
 from zraw.batch cimport recv_batch, recv_parts, send_batch, send_one, send_parts
 from zraw.context cimport Context
@@ -13,6 +13,7 @@ from zraw.error cimport fail
 from zraw.guard cimport (
     ENVELOPED,
     TIMED,
+    UNBOUND,
     ZRAW_CLOSING,
     GuardedSocket,
     check_flags,
@@ -69,7 +70,8 @@ cdef extern from "Python.h":
     void PyErr_WriteUnraisable(object where)
 
 cdef enum:
-    RADIO = 14  # ZMQ_RADIO, a draft type
+    RADIO = 14  # ZMQ_RADIO and ZMQ_DGRAM, draft types
+    DGRAM = 18
 
 cdef size_t DEFAULT_PIN_THRESHOLD = 64 * 1024
 cdef dict const_data = {}  # sent by send_const(): libzmq may read it at any time
@@ -127,6 +129,8 @@ cdef class Socket(GuardedSocket):
             self.detour |= TIMED
         elif self.type == ZMQ_REQ:
             self.detour |= ENVELOPED
+        elif self.type == DGRAM and not self.borrowed:
+            self.detour |= UNBOUND
         self.generation = fork_generation
         context.add(self)
         return 0
@@ -274,6 +278,7 @@ cdef class Socket(GuardedSocket):
         cdef size_t size = sizeof(last)
         cdef int rc
         endpoint_call(self, zmq_bind, endpoint, "bind")
+        self.detour &= ~<uint32_t> UNBOUND
         rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
         leave(self)
         if rc < 0:
@@ -309,6 +314,8 @@ cdef class Socket(GuardedSocket):
         Raises: NotFound (ENOENT) if it is not bound; otherwise as bind().
         """
         endpoint_call(self, zmq_unbind, endpoint, "unbind")
+        if self.type == DGRAM:
+            self.detour |= UNBOUND
         leave(self)
 
     def disconnect(self, endpoint):
