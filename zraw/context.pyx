@@ -202,10 +202,10 @@ cdef class Context:
             # Nobody is to see the pointer while zmq_ctx_term() may free it.
             ptr, self.ptr = self.ptr, NULL
             self.terminating = self.running = True
+            # Counted while the GIL is held: the exit waits for daemon threads too.
             count_anew_after_fork(self.linger_at_exit)
+            zraw_count(&terminating, 1)
             with nogil:
-                # Counted, because the exit waits for daemon threads in here too.
-                zraw_count(&terminating, 1)
                 err = zmq_errno() if zmq_ctx_term(ptr) < 0 else 0
                 zraw_count(&terminating, -1)
             self.running = False
