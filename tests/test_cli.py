@@ -165,7 +165,10 @@ def test_perf__ctrl_c_ends_it_cleanly(arguments):
             break
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    try:
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
     said = [line for line in err.splitlines() if not line.startswith("import time:")]
     assert process.returncode == 130, (out, said)
     assert said in ([], [""]), said
