@@ -16,7 +16,6 @@ import pytest
 
 import zraw
 
-
 # A shell's background jobs ignore Ctrl-C, and would hand that on to every child.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
