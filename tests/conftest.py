@@ -68,6 +68,14 @@ def pair(
     return make
 
 
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that comes between zraw and libzmq; see shim.py."""
+    from shim import build
+
+    return build(tmp_path_factory.mktemp("shim"))
+
+
 def endpoint(transport: str, folder: Path) -> str:
     """An endpoint that nobody else uses, to be bound."""
     return {

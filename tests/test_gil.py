@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from conftest import run_child
-from shim import build, run_shimmed
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
-    return build(tmp_path_factory.mktemp("shim"))
-
+from shim import run_shimmed
 
 # A thread that counts whenever it gets the GIL.  With such a switch interval nobody
 # is made to give it up: it runs when a call does so by itself, and only then.

@@ -6,13 +6,12 @@ import ctypes
 import itertools
 import socket as stdlib_socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 import zraw
 from conftest import wait_until
-from shim import SENDS, Shim, Witness, attach, build, libzmq, run_shimmed, when_waiting
+from shim import SENDS, Shim, Witness, attach, libzmq, run_shimmed, when_waiting
 
 MODES = {
     "blocking": (0, -1),
@@ -59,11 +58,6 @@ KINDS = {
         *(zraw.ZMQ_DEALER, zraw.ZMQ_DEALER, False, {zraw.ZMQ_IMMEDIATE: 1}, "again"),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
-    return build(tmp_path_factory.mktemp("shim"))
 
 
 class Stage:
