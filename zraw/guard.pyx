@@ -91,7 +91,7 @@ cdef int to_int(object value, str what) except? -1:
 
 cdef Py_ssize_t to_size(object value, str what, Py_ssize_t low) except? -2:
     """Return a size or count, at least `low`."""
-    number = to_number(value, what, float("-inf"), sys.maxsize)
+    cdef Py_ssize_t number = to_number(value, what, -sys.maxsize, sys.maxsize)
     if number < low:
         raise ValueError(f"{what}: {low} or more, not {number}")
     return number
