@@ -17,19 +17,8 @@ def lines(program):
     return "\n".join(line[4:] for line in program.splitlines())
 
 
-START = """
-import ctypes, gc, os, signal, sys, threading, time, warnings
-from operator import methodcaller
-import zraw
-
-warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # os.fork's
-warnings.simplefilter("always", ResourceWarning)
-
-context = zraw.Context()
-push, pull = context.socket(zraw.ZMQ_PUSH), context.socket(zraw.ZMQ_PULL)
-for socket in (push, pull):
-    socket.setsockopt(zraw.ZMQ_LINGER, 0)
-
+# For programs that begin otherwise, too.
+WAITING = """
 def until(condition):
     end = time.monotonic() + 10
     while not condition():
@@ -43,7 +32,23 @@ def inside(socket):
     except zraw.SocketInUse:
         return True
     return False
+"""
 
+START = """
+import ctypes, gc, os, signal, sys, threading, time, warnings
+from operator import methodcaller
+import zraw
+
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # os.fork's
+warnings.simplefilter("always", ResourceWarning)
+
+context = zraw.Context()
+push, pull = context.socket(zraw.ZMQ_PUSH), context.socket(zraw.ZMQ_PULL)
+for socket in (push, pull):
+    socket.setsockopt(zraw.ZMQ_LINGER, 0)
+"""
+START += WAITING
+START += """
 def end():
     "Both work, nothing is left over, and they close."
     push.connect(pull.bind("inproc://end"))

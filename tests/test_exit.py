@@ -9,6 +9,7 @@ import pytest
 
 import zraw
 from conftest import run_child, wait_until
+from programs import WAITING
 
 # The first handler registered runs last: those of the cases run before `begun`.
 START = """
@@ -21,20 +22,9 @@ def begun():
 
 atexit.register(begun)
 
-def until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.001)
-
-def inside(socket):
-    "Whether another thread waits in a call: only then the GIL is given up."
-    try:
-        socket.getsockopt(zraw.ZMQ_LINGER)
-    except zraw.SocketInUse:
-        return True
-    return False
-
+"""
+START += WAITING
+START += """
 def push(context, linger=-1):
     socket = context.socket(zraw.ZMQ_PUSH)
     socket.setsockopt(zraw.ZMQ_LINGER, linger)
