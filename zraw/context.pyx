@@ -158,8 +158,9 @@ cdef class Context:
 
         address: of the context, as int; a wrong one crashes the interpreter.
 
-        close() closes the sockets made through it and leaves the context alone;
-        term() and shutdown() raise NotSupported.
+        close() closes the sockets made through it, once no thread is inside a call
+        on them, and leaves the context alone; term() and shutdown() raise
+        NotSupported.
         """
         cdef Context context = Context.__new__(Context)
         cdef uintptr_t pointer = to_address(address, "Context.from_handle(): address")
