@@ -452,3 +452,32 @@ def test_exit__nothing_open_is_immediate(tmp_path):
     done, seconds = run_to_exit(program, tmp_path, linger=5000)
     assert done.err == "", done
     assert seconds < 1.0
+
+
+def test_exit__leaves_borrowed_sockets_alone():
+    """What others own keeps its LINGER, and still works."""
+    done = run_child("""
+        import atexit, ctypes, sys
+
+        def check():
+            value, size = ctypes.c_int(-5), ctypes.c_size_t(4)
+            linger = ctypes.byref(value), ctypes.byref(size)
+            assert libzmq.zmq_getsockopt(owned, 17, *linger) == 0
+            assert value.value == -1, value
+            libzmq.zmq_close(owned)
+            libzmq.zmq_ctx_term(context)
+            print("checked", flush=True)
+
+        atexit.register(check)  # before zraw's own, so it runs after
+        import zraw
+
+        libzmq = ctypes.CDLL(sys.modules["zraw.sending"].__file__)
+        for name in ("zmq_ctx_new", "zmq_socket"):
+            getattr(libzmq, name).restype = ctypes.c_void_p
+        context = ctypes.c_void_p(libzmq.zmq_ctx_new())
+        owned = ctypes.c_void_p(libzmq.zmq_socket(context, zraw.ZMQ_PUSH))
+        lent = zraw.Context.from_handle(context.value)
+        socket = zraw.Socket.from_handle(lent, owned.value)
+        assert socket.getsockopt(zraw.ZMQ_LINGER) == -1
+    """)
+    assert (done.code, done.out, done.err) == (0, "checked\n", ""), done

@@ -255,10 +255,10 @@ cdef class Context:
             milliseconds = to_milliseconds(linger, "Context.close(): linger")
         if self.generation != fork_generation:
             return
-        close_sockets(self, linger is not None, milliseconds, 0)
+        close_sockets(self, linger is not None, milliseconds, False)
         if not self.borrowed and self.ptr != NULL:
             zmq_ctx_shutdown(self.ptr)
-        while close_sockets(self, linger is not None, milliseconds, 0):
+        while close_sockets(self, linger is not None, milliseconds, False):
             with nogil:
                 nap(500)
             PyErr_CheckSignals()
@@ -421,21 +421,21 @@ cdef class Context:
 
 
 cdef int close_sockets(Context context, bint given, int linger,
-                       uint32_t parked) except -1:
+                       bint exiting) except -1:
     """Close the sockets that nobody is inside of; return how many are left.
 
-    given: whether `linger` is to be set; parked: a state of the guard that counts
-    as idle too.
+    given: whether `linger` is to be set; exiting: a socket's own shorter one stays,
+    and those whose threads sleep until the end count as idle.
     """
     cdef GuardedSocket socket
-    cdef int left = 0
+    cdef int left = 0, own
     cdef void *ptr
     for item in list(context.open_sockets):
         socket = <GuardedSocket> item
         if socket.generation != fork_generation:
             context.open_sockets.discard(item)
             continue
-        if not (parked and socket.busy == parked
+        if not (exiting and socket.busy == ZRAW_PARKED
                 or zraw_take(&socket.busy, ZRAW_CLOSING)):
             left += 1
             continue
@@ -443,7 +443,8 @@ cdef int close_sockets(Context context, bint given, int linger,
         socket.generation = 0
         context.open_sockets.discard(item)
         if not socket.borrowed:
-            if given:
+            own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
+            if given and not 0 <= own < linger:
                 zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
             zmq_close(ptr)
     return left
@@ -458,8 +459,7 @@ def at_exit():
     waited for until the longest exit_linger is over, and 200 ms more.
     """
     cdef Context context
-    cdef GuardedSocket socket
-    cdef int linger, left
+    cdef int left
     cdef int64_t start = monotonic_ns()
     cdef int64_t deadline
     mine = [item for item in contexts
@@ -469,22 +469,16 @@ def at_exit():
     for item in mine:
         context = item
         count_anew_after_fork(context.linger_at_exit)
-        for socket in list(context.open_sockets):
-            if socket.generation == fork_generation and not socket.busy:
-                linger = socket_int(socket.ptr, ZMQ_LINGER)
-                if linger < 0 or linger > context.linger_at_exit:
-                    linger = context.linger_at_exit
-                zmq_setsockopt(socket.ptr, ZMQ_LINGER, &linger, sizeof(linger))
-        close_sockets(context, False, 0, 0)
+        close_sockets(context, True, context.linger_at_exit, True)
         if context.ptr != NULL and not context.borrowed:
             zmq_ctx_shutdown(context.ptr)
     for item in mine:
         context = item
-        left = close_sockets(context, False, 0, ZRAW_PARKED)
+        left = close_sockets(context, True, context.linger_at_exit, True)
         while left and monotonic_ns() < start + 200 * 1000000LL:
             with nogil:
                 nap(1000)
-            left = close_sockets(context, False, 0, ZRAW_PARKED)
+            left = close_sockets(context, True, context.linger_at_exit, True)
         if not left:
             context.destruct()
     deadline = start + (longest_exit_linger + 200) * 1000000LL
