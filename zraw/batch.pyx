@@ -31,6 +31,7 @@ from zraw.libzmq cimport (
     zmq_send,
 )
 from zraw.message cimport Message, claim, empty_message, unclaim
+from zraw.process cimport nap
 from zraw.receiving cimport LARGE, body, copy_memory, recv_frame
 from zraw.release cimport drain, pin
 from zraw.sending cimport (
@@ -224,7 +225,9 @@ cdef int breathe(GuardedSocket socket, Py_ssize_t done, size_t *volume,
         return 0
     volume[0] = 0
     with nogil:
-        pass
+        # A moment for others to take it: given back at once it would be taken back
+        # at once, and each such wake-up makes a waiter begin its wait anew.
+        nap(1)
     return socket.run_handlers(call)
 
 
