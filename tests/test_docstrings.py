@@ -20,6 +20,9 @@ NO_C_CALL = {
     "Tracker": "counts zraw's own pins",
     "Tracker.wait": "waits for zraw's own counter",
     "get_include": "is about files",
+    "live": "looks at zraw's own lists",
+    "MonitorEvent": "is a record",
+    "MonitorEventV2": "is a record",
 }
 # Attributes of the C struct, to which Cython gives no docstring.
 NO_DOCSTRING = {"Socket.context", "Socket.type", "Tracker.pending"}
@@ -35,8 +38,8 @@ def public() -> dict[str, object]:
         if not callable(value):
             continue
         found[name] = value
-        if not isinstance(value, type) or issubclass(value, BaseException):
-            continue
+        if not isinstance(value, type) or issubclass(value, BaseException | tuple):
+            continue  # tuples: their fields are described with the class
         for kind in value.__mro__:
             if kind is not object:
                 for inner in vars(kind):
@@ -161,7 +164,8 @@ def test_docstrings__draft_functions_say_so(declared):
         call = re.search(r"^C call: (.*)", text, re.MULTILINE)
         if call and FUNCTION.findall(call[1])[0] in drafts:
             assert "(draft)" in call[1], name
-            assert "NotSupported" in text, name
+            # Poller does its work with zmq_poll() where the functions are missing.
+            assert "NotSupported" in text or name.startswith("Poller"), name
             marked += 1
     assert marked >= 7
 
@@ -179,6 +183,8 @@ def test_docstrings__raises_names_classes_that_exist():
 def test_docstrings__signature_can_be_read(name):
     value = CALLED[name]
     if isinstance(value, type):
+        if issubclass(value, tuple):
+            return
         assert docstring(value).startswith(f"{name}(") or name == "Tracker"
         return
     if isinstance(value, staticmethod):

@@ -28,7 +28,7 @@ CLASSES = {
     zraw.EADDRNOTAVAIL: zraw.AddressNotAvailable,
     zraw.EHOSTUNREACH: zraw.HostUnreachable,
     errno.EINVAL: zraw.InvalidArgument,
-    errno.EFAULT: zraw.InvalidMessage,
+    errno.EFAULT: zraw.InvalidHandle,
     errno.ENOENT: zraw.NotFound,
     errno.EACCES: zraw.PermissionDenied,
     errno.EMFILE: zraw.TooManySockets,
@@ -208,7 +208,7 @@ def test_error__real_failures_have_their_class(sock, ctx, tmp_path):
     push = sock(zraw.ZMQ_PUSH)
     calls = {
         zraw.HostUnreachable: lambda: router.send_multipart([b"nobody", b"x"]),
-        zraw.InvalidMessage: closed.size,
+        zraw.InvalidHandle: closed.size,
         zraw.ContextTerminated: left.recv,
         zraw.TooManySockets: lambda: zraw.Socket(few, zraw.ZMQ_PULL),
         zraw.NoIOThread: lambda: only.connect("tcp://127.0.0.1:9"),

@@ -73,7 +73,7 @@ def test_msg_init__replaces_the_body_when_called_again():
     message.__init__(b"new")
     assert message == b"new"
     message.close()
-    with pytest.raises(zraw.InvalidMessage):
+    with pytest.raises(zraw.InvalidHandle):
         message.__init__(b"closed")
 
 
@@ -284,7 +284,7 @@ def test_msg_move__with_itself_does_nothing(name, body):
     getattr(message, name)(message)
     assert message == body
     message.close()
-    with pytest.raises(zraw.InvalidMessage):
+    with pytest.raises(zraw.InvalidHandle):
         getattr(message, name)(message)
 
 
@@ -327,7 +327,7 @@ def test_msg_close__then_every_call_raises(both):
         calls["set_routing_id"] = lambda push, pull, m, o: m.set_routing_id(1)
     del calls["close"]
     for name, call in calls.items():
-        with pytest.raises(zraw.InvalidMessage) as caught:
+        with pytest.raises(zraw.InvalidHandle) as caught:
             pytest.fail(f"{name}: {call(push, pull, closed, other)}")
         assert caught.value.errno == errno.EFAULT == zraw.errno(), name
     assert other == b"other"

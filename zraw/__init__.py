@@ -15,8 +15,10 @@ from pathlib import Path as _Path
 
 try:
     from zraw import constants
+    from zraw.atomic_counter import AtomicCounter
     from zraw.constants import *
     from zraw.context import Context
+    from zraw.crypto import curve_keypair, curve_public, z85_decode, z85_encode
     from zraw.error import (
         AddressInUse,
         AddressNotAvailable,
@@ -32,7 +34,7 @@ try:
         IncompatibleProtocol,
         InProgress,
         InvalidArgument,
-        InvalidMessage,
+        InvalidHandle,
         InvalidState,
         IsADirectory,
         NoChildProcess,
@@ -49,11 +51,18 @@ try:
         TooManySockets,
         ZMQError,
     )
+    from zraw.inventory import live
     from zraw.library import errno as errno
-    from zraw.library import has, strerror, version
+    from zraw.library import has, sleep, strerror, version
     from zraw.message import Message
+    from zraw.monitor import MonitorEvent, MonitorEventV2, recv_event, recv_event_v2
+    from zraw.poller import Poller
+    from zraw.polling import poll, ppoll
+    from zraw.proxying import proxy, proxy_steerable
     from zraw.release import Tracker
     from zraw.socket import Socket
+    from zraw.stopwatch import Stopwatch
+    from zraw.timers import Timers
 except ModuleNotFoundError as _error:
     if not str(_error.name).startswith("zraw."):
         raise
@@ -76,6 +85,7 @@ __all__ = [
     "AddressInUse",
     "AddressNotAvailable",
     "Again",
+    "AtomicCounter",
     "BrokenPipe",
     "ConnectionAborted",
     "ConnectionRefused",
@@ -88,10 +98,12 @@ __all__ = [
     "InProgress",
     "IncompatibleProtocol",
     "InvalidArgument",
-    "InvalidMessage",
+    "InvalidHandle",
     "InvalidState",
     "IsADirectory",
     "Message",
+    "MonitorEvent",
+    "MonitorEventV2",
     "NoChildProcess",
     "NoIOThread",
     "NotADirectory",
@@ -99,17 +111,32 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "PermissionDenied",
+    "Poller",
     "ProcessNotFound",
     "ProtocolNotSupported",
     "Socket",
     "SocketInUse",
+    "Stopwatch",
     "TimedOut",
+    "Timers",
     "TooManySockets",
     "Tracker",
     "ZMQError",
+    "curve_keypair",
+    "curve_public",
     "get_include",
     "has",
+    "live",
+    "poll",
+    "ppoll",
+    "proxy",
+    "proxy_steerable",
+    "recv_event",
+    "recv_event_v2",
+    "sleep",
     "strerror",
     "version",
+    "z85_decode",
+    "z85_encode",
 ]
 __all__ += [_name for _name in vars(constants) if _name.startswith(("E", "ZMQ_"))]

@@ -9,7 +9,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.string cimport memset
 
-from zraw.error cimport fail, fail_forked
+from zraw.error cimport fail, fail_draft, fail_forked
 from zraw.guard cimport (
     ZRAW_CLOSING,
     ZRAW_PARKED,
@@ -355,8 +355,7 @@ cdef class Context:
         cdef int rc
         self.check("get_ext()")
         if <void *> zmq_ctx_get_ext == NULL:
-            fail(ENOTSUP, "Context.get_ext(): this libzmq is built without its "
-                 "draft API")
+            fail_draft("Context.get_ext()")
         if which == ZMQ_THREAD_NAME_PREFIX:
             # libzmq writes neither the length nor a NUL.
             memset(text, 0, sizeof(text))
@@ -394,8 +393,7 @@ cdef class Context:
                 raise ValueError("Context.set_ext(): value: not 4 bytes, which "
                                  "libzmq takes for an int")
         if <void *> zmq_ctx_set_ext == NULL:
-            fail(ENOTSUP, "Context.set_ext(): this libzmq is built without its "
-                 "draft API")
+            fail_draft("Context.set_ext()")
         if isinstance(value, (str, bytes)):
             rc = zmq_ctx_set_ext(self.ptr, which, <char *> text, len(text))
         else:
@@ -420,6 +418,12 @@ cdef class Context:
         return f"<zraw.Context with {len(self.open_sockets)} open socket(s)>"
 
 
+def open_contexts():
+    """Return the contexts of this process that are not terminated."""
+    return [context for context in contexts
+            if (<Context> context).generation == fork_generation]
+
+
 cdef int close_sockets(Context context, bint given, int linger,
                        bint exiting) except -1:
     """Close the sockets that nobody is inside of; return how many are left.
@@ -439,6 +443,7 @@ cdef int close_sockets(Context context, bint given, int linger,
                 or zraw_take(&socket.busy, ZRAW_CLOSING)):
             left += 1
             continue
+        socket.detach()
         ptr, socket.ptr = socket.ptr, NULL
         socket.generation = 0
         context.open_sockets.discard(item)
@@ -462,8 +467,7 @@ def at_exit():
     cdef int left
     cdef int64_t start = monotonic_ns()
     cdef int64_t deadline
-    mine = [item for item in contexts
-            if (<Context> item).generation == fork_generation]
+    mine = open_contexts()
     begin_exit()
     count_anew_after_fork(0)
     for item in mine:

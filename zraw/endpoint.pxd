@@ -5,5 +5,7 @@ from zraw.guard cimport GuardedSocket
 ctypedef int (*endpoint_function)(void *, const char *) noexcept nogil
 
 
+cdef bytes endpoint_bytes(object endpoint, str call)
+cdef int refuse_zap_abort(GuardedSocket socket, str call) except -1
 cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
                        object endpoint, str name) except -1

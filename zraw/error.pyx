@@ -7,6 +7,7 @@ from zraw.libzmq cimport (
     EMTHREAD,
     ENOCOMPATPROTO,
     ENOTSOCK,
+    ENOTSUP,
     ETERM,
     zmq_strerror,
 )
@@ -99,8 +100,8 @@ class InvalidArgument(ZMQError):
     __module__ = "zraw"
 
 
-class InvalidMessage(ZMQError):
-    """EFAULT: the message was closed."""
+class InvalidHandle(ZMQError):
+    """EFAULT: the object was closed or destroyed: a Message, Poller, Timers."""
 
     __module__ = "zraw"
 
@@ -219,7 +220,7 @@ cdef dict CLASSES = {
     _errno.EADDRNOTAVAIL: AddressNotAvailable,
     _errno.EHOSTUNREACH: HostUnreachable,
     _errno.EINVAL: InvalidArgument,
-    _errno.EFAULT: InvalidMessage,
+    _errno.EFAULT: InvalidHandle,
     _errno.ENOENT: NotFound,
     _errno.EACCES: PermissionDenied,
     _errno.EMFILE: TooManySockets,
@@ -261,6 +262,12 @@ cdef int fail_forked(object call) except -1:
     global zraw_last_errno
     zraw_last_errno = _errno.EPERM
     raise ForkError(_errno.EPERM, f"made before the fork, by the parent: {call}")
+
+
+cdef int fail_draft(object call) except -1:
+    """Raise NotSupported for a function that this libzmq lacks."""
+    return fail(ENOTSUP, f"{call}: this libzmq is built without its draft API, or "
+                "too old")
 
 
 cdef int last_errno() noexcept:

@@ -12,6 +12,11 @@ cdef extern from *:
     """
     #ifndef ZRAW_GUARD_H
     #define ZRAW_GUARD_H
+    #ifdef _WIN32
+    #define ZRAW_SLICE 100
+    #else
+    #define ZRAW_SLICE -1
+    #endif
     #define ZRAW_CLOSING 0x80000000u  /* taken for good, by close() */
     #define ZRAW_PARKED 0x80000001u   /* its thread sleeps until the process ends */
     #ifdef Py_GIL_DISABLED
@@ -45,6 +50,7 @@ cdef extern from *:
     #endif
     #endif
     """
+    const int ZRAW_SLICE  # milliseconds of a wait that signals do not interrupt
     const uint32_t ZRAW_CLOSING
     const uint32_t ZRAW_PARKED
     bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
@@ -76,6 +82,9 @@ cdef class GuardedSocket:
     cdef uint32_t untimed         # sends left before the next timed one
     cdef size_t pin_limit         # exact bytes of this size or more are pinned
     cdef size_t short_limit       # those below this are copied with the GIL held
+    cdef object watchers          # WeakSet of Watchers, or None
+    cdef GuardedSocket monitored  # the one whose events this one reads, or None
+    cdef uint32_t monitor_serial  # of the monitor it has, or that it reads
 
     cdef int refuse(self, str call) except -1
     cdef int block(self, operation op, void *argument, int flags, int timeout_option,
@@ -85,6 +94,13 @@ cdef class GuardedSocket:
     cdef int run_handlers(self, str call) except -1
     cdef int raise_errno(self, int err, str call) except -1
     cdef str describe(self, str call)
+    cdef int stop_monitor(self) noexcept
+    cdef int detach(self) except -1
+
+
+cdef class Watcher:
+    cdef object __weakref__
+    cdef int closing(self, GuardedSocket socket) except -1
 
 
 cdef inline int enter(GuardedSocket socket, str call) except -1:
@@ -100,6 +116,9 @@ cdef inline void leave(GuardedSocket socket) noexcept nogil:
     zraw_give(&socket.busy)
 
 
+cdef list hold(list sockets, str call)
+cdef void release_all(list held) noexcept
+cdef int check_not_terminated(list held, str call) except -1
 cdef int socket_int(void *socket, int option) noexcept nogil
 cdef str type_name(int type)
 cdef object to_number(object value, str what, object low, object high)

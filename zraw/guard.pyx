@@ -18,9 +18,11 @@ from zraw.libzmq cimport (
     ETERM,
     ZMQ_DONTWAIT,
     ZMQ_SNDMORE,
+    ZMQ_TYPE,
     zmq_errno,
     zmq_getsockopt,
     zmq_setsockopt,
+    zmq_socket_monitor,
 )
 from zraw.process cimport (
     fork_generation,
@@ -35,18 +37,12 @@ from zraw import constants
 
 cdef extern from *:
     """
-    #ifdef _WIN32
-    #define ZRAW_SLICE 100
-    #else
-    #define ZRAW_SLICE -1
-    #endif
     #ifdef Py_GIL_DISABLED
     #define zraw_set(busy, to) __atomic_store_n(busy, to, __ATOMIC_RELEASE)
     #else
     #define zraw_set(busy, to) (*(volatile uint32_t *)(busy) = (to))
     #endif
     """
-    const int ZRAW_SLICE  # milliseconds of a wait that signals do not interrupt
     void zraw_set(uint32_t *busy, uint32_t to) noexcept nogil
 
 cdef dict TYPE_NAMES = {
@@ -72,6 +68,11 @@ cdef int socket_int(void *socket, int option) noexcept nogil:
 cdef str type_name(int type):
     """Return ZMQ_PUSH for 8, and so on."""
     return TYPE_NAMES.get(type, f"socket type {type}")
+
+
+def type_name_of(int type):
+    """type_name(), for Python."""
+    return type_name(type)
 
 
 cdef object to_number(object value, str what, object low, object high):
@@ -232,3 +233,80 @@ cdef class GuardedSocket:
             if err:
                 return err
             pause = min(pause * 2, 5000)
+
+    cdef int stop_monitor(self) noexcept:
+        """Stop the monitor that this socket reads, while it can still be read.
+
+        libzmq would wait for ever to hand an event to a reader that is gone, and
+        stall its I/O thread.  It has a lock of its own here: the monitored socket
+        may be in use by another thread.
+        """
+        cdef GuardedSocket monitored = self.monitored
+        self.monitored = None
+        if (monitored is not None and monitored.generation == fork_generation
+                and monitored.ptr != NULL
+                and monitored.monitor_serial == self.monitor_serial):
+            monitored.monitor_serial = 0
+            zmq_socket_monitor(monitored.ptr, NULL, 0)
+        return 0
+
+    cdef int detach(self) except -1:
+        """Tell whoever has to know that the socket is about to be closed."""
+        cdef Watcher watcher
+        self.stop_monitor()
+        if self.watchers is not None:
+            for item in list(self.watchers):
+                watcher = item
+                watcher.closing(self)
+            self.watchers = None
+        return 0
+
+
+cdef class Watcher:
+    """What is told when a socket closes: a Poller, for one."""
+
+    cdef int closing(self, GuardedSocket socket) except -1:
+        return 0
+
+
+cdef list hold(list sockets, str call):
+    """Take the guards of several sockets, of each once; of all or of none."""
+    cdef GuardedSocket socket
+    cdef list held = []
+    cdef bint again
+    try:
+        for item in sockets:
+            socket = item
+            if socket.generation != fork_generation or not zraw_take(&socket.busy, 1):
+                again = False
+                for other in held:
+                    if other is item:
+                        again = True
+                if again:
+                    continue
+                socket.refuse(call)
+            held.append(socket)
+    except BaseException:
+        release_all(held)
+        raise
+    return held
+
+
+cdef void release_all(list held) noexcept:
+    """Give back the guards that hold() took."""
+    for item in held:
+        leave(<GuardedSocket> item)
+
+
+cdef int check_not_terminated(list held, str call) except -1:
+    """Raise ContextTerminated, with the guards given back, if a socket knows of it.
+
+    zmq_poller and what libzmq builds on it would abort the process.
+    """
+    cdef GuardedSocket socket
+    for item in held:
+        socket = item
+        if not socket.shared and socket_int(socket.ptr, ZMQ_TYPE) < 0:
+            release_all(held)
+            fail(ETERM, socket.describe(call))
+    return 0

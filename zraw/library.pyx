@@ -1,7 +1,10 @@
 """What libzmq says of itself: version, capabilities, errno and its texts."""
 
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t
+
 from zraw.error cimport last_errno
-from zraw.guard cimport to_int
+from zraw.guard cimport ZRAW_SLICE, to_int
 from zraw.libzmq cimport (
     ZMQ_MSG_T_SIZE,
     zmq_ctx_get,
@@ -9,10 +12,12 @@ from zraw.libzmq cimport (
     zmq_ctx_term,
     zmq_has,
     zmq_msg_t,
+    zmq_sleep,
     zmq_strerror,
     zmq_version,
 )
 from zraw.option cimport c_string
+from zraw.process cimport monotonic_ns, nap
 
 cdef tuple OLDEST = (4, 3, 2)
 
@@ -70,6 +75,31 @@ def strerror(errnum):
     """
     cdef int number = to_int(errnum, "strerror(): errnum")
     return (<bytes> zmq_strerror(number)).decode("utf-8", "surrogateescape")
+
+
+def sleep(seconds):
+    """Sleep; signal handlers run in between, and the sleep goes on.
+
+    C call: zmq_sleep()
+
+    seconds: whole ones, 0 or more.
+
+    Raises: what a signal handler raises; ValueError if it is negative.
+    """
+    cdef int whole = to_int(seconds, "sleep(): seconds")
+    cdef int64_t left, end = monotonic_ns() + whole * <int64_t> 1000000000
+    if whole < 0:
+        raise ValueError(f"sleep(): seconds: 0 or more, not {whole}")
+    while whole >= 0:
+        with nogil:
+            zmq_sleep(whole if ZRAW_SLICE < 0 else min(whole, 1))
+            # A signal ends it early, and it knows no parts of a second.
+            left = end - monotonic_ns()
+            if 0 < left < 1000000000:
+                nap(left // 1000 + 1)
+                left = end - monotonic_ns()
+        PyErr_CheckSignals()
+        whole = <int> (left // 1000000000) if left > 0 else -1
 
 
 check_library()

@@ -72,10 +72,12 @@ cdef extern from "zmq_compat.h" nogil:
     const int ZMQ_XSUB
     const int ZMQ_STREAM
 
+    const int ZMQ_SUBSCRIBE
     const int ZMQ_FD
     const int ZMQ_EVENTS
     const int ZMQ_TYPE
     const int ZMQ_LINGER
+    const int ZMQ_RCVHWM
     const int ZMQ_RCVTIMEO
     const int ZMQ_SNDTIMEO
     const int ZMQ_LAST_ENDPOINT
@@ -112,6 +114,8 @@ cdef extern from "zmq_compat.h" nogil:
 
     const int ZMQ_POLLIN
     const int ZMQ_POLLOUT
+    const int ZMQ_POLLERR
+    const int ZMQ_POLLPRI
     int zmq_poll(zmq_pollitem_t *items, int nitems, long timeout)
 
     # Proxy

@@ -12,7 +12,7 @@ from libc.errno cimport EBUSY, EFAULT, EINVAL, ENOMEM
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memset
 
-from zraw.error cimport fail
+from zraw.error cimport fail, fail_draft
 from zraw.guard cimport (
     GuardedSocket,
     enter,
@@ -24,7 +24,6 @@ from zraw.guard cimport (
     zraw_take,
 )
 from zraw.libzmq cimport (
-    ENOTSUP,
     ZMQ_DONTWAIT,
     ZMQ_SNDMORE,
     zmq_errno,
@@ -58,10 +57,6 @@ cdef Py_ssize_t GROUP_MAX = constants.ZMQ_GROUP_MAX_LENGTH
 cdef Message empty_message():
     """Return Message(), without the detour through __init__."""
     return Message.__new__(Message)
-
-
-cdef int missing(str call) except -1:
-    return fail(ENOTSUP, f"{call}: this libzmq is built without its draft API")
 
 
 @cython.final
@@ -187,7 +182,7 @@ cdef class Message:
         cdef Py_buffer view
         cdef int rc
         if <void *> zmq_msg_init_buffer == NULL:
-            missing("Message.init_buffer()")
+            fail_draft("Message.init_buffer()")
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         rc = zmq_msg_init_buffer(&message.msg, view.buf, view.len)
         if rc < 0:
@@ -274,7 +269,7 @@ cdef class Message:
         The message's own body is released.  Moving to itself does nothing.
 
         Raises: BufferError if views of one of the two are alive;
-            InvalidMessage (EFAULT) if one is closed.
+            InvalidHandle (EFAULT) if one is closed.
         """
         if source is self:
             look(self, "Message.move()")
@@ -300,7 +295,7 @@ cdef class Message:
         Copying from itself does nothing.
 
         Raises: BufferError if views of this message, or writable views of the
-            source, are alive; InvalidMessage (EFAULT) if one is closed.
+            source, are alive; InvalidHandle (EFAULT) if one is closed.
         """
         if source is self:
             look(self, "Message.copy()")
@@ -328,7 +323,7 @@ cdef class Message:
         The view is writable only on a message made by init_size() that was
         neither sent nor copied.  It keeps the message alive.
 
-        Raises: InvalidMessage (EFAULT) if the message is closed.
+        Raises: InvalidHandle (EFAULT) if the message is closed.
         """
         return memoryview(self)
 
@@ -337,7 +332,7 @@ cdef class Message:
 
         C call: zmq_msg_size()
 
-        Raises: InvalidMessage (EFAULT) if the message is closed.
+        Raises: InvalidHandle (EFAULT) if the message is closed.
         """
         look(self, "Message.size()")
         cdef size_t size = zmq_msg_size(&self.msg)
@@ -349,7 +344,7 @@ cdef class Message:
 
         C call: zmq_msg_more()
 
-        Raises: InvalidMessage (EFAULT) if the message is closed.
+        Raises: InvalidHandle (EFAULT) if the message is closed.
         """
         look(self, "Message.more()")
         cdef bint more = zmq_msg_more(&self.msg)
@@ -362,7 +357,7 @@ cdef class Message:
         C call: zmq_msg_get()
 
         Raises: InvalidArgument (EINVAL) for any other, and for ZMQ_SRCFD on a
-            message that came over no connection; InvalidMessage (EFAULT).
+            message that came over no connection; InvalidHandle (EFAULT).
         """
         cdef int which = to_int(property, "Message.get(): property")
         look(self, "Message.get()")
@@ -378,7 +373,7 @@ cdef class Message:
 
         C call: zmq_msg_set()
 
-        Raises: InvalidArgument (EINVAL) always; InvalidMessage (EFAULT).
+        Raises: InvalidArgument (EINVAL) always; InvalidHandle (EFAULT).
         """
         cdef int which = to_int(property, "Message.set(): property")
         cdef int wanted = to_int(value, "Message.set(): value")
@@ -399,7 +394,7 @@ cdef class Message:
             surrogate escapes.
 
         Raises: InvalidArgument (EINVAL) if the message has none of this name,
-            as after inproc; InvalidMessage (EFAULT).
+            as after inproc; InvalidHandle (EFAULT).
         """
         cdef bytes key = c_string(name, "Message.gets(): name")
         look(self, "Message.gets()")
@@ -419,7 +414,7 @@ cdef class Message:
         Since: libzmq 4.2.0
         """
         if <void *> zmq_msg_routing_id == NULL:
-            missing("Message.routing_id()")
+            fail_draft("Message.routing_id()")
         look(self, "Message.routing_id()")
         cdef uint32_t found = zmq_msg_routing_id(&self.msg)
         unclaim(self)
@@ -439,7 +434,7 @@ cdef class Message:
         cdef uint32_t number = to_number(
             routing_id, "Message.set_routing_id(): routing_id", 0, 2**32 - 1)
         if <void *> zmq_msg_set_routing_id == NULL:
-            missing("Message.set_routing_id()")
+            fail_draft("Message.set_routing_id()")
         look(self, "Message.set_routing_id()")
         cdef int rc = zmq_msg_set_routing_id(&self.msg, number)
         cdef int err = zmq_errno() if rc < 0 else 0
@@ -456,7 +451,7 @@ cdef class Message:
         Since: libzmq 4.2.0
         """
         if <void *> zmq_msg_group == NULL:
-            missing("Message.group()")
+            fail_draft("Message.group()")
         look(self, "Message.group()")
         cdef bytes found = zmq_msg_group(&self.msg)
         unclaim(self)
@@ -479,7 +474,7 @@ cdef class Message:
             raise ValueError(f"Message.set_group(): group: at most {GROUP_MAX} bytes, "
                              f"not {len(name)}")
         if <void *> zmq_msg_set_group == NULL:
-            missing("Message.set_group()")
+            fail_draft("Message.set_group()")
         look(self, "Message.set_group()")
         cdef int rc = -1
         cdef int err = EINVAL

@@ -89,6 +89,8 @@ cdef PyThread_type_lock alarm = NULL   # a binary semaphore, posted by release
 cdef bint stopping = False
 cdef uint32_t thread_generation = 0    # of the process that the thread runs in
 cdef object thread = None
+cdef Py_ssize_t pins = 0               # that libzmq reads, or that are to be freed
+cdef uint32_t pins_generation = 0      # of the process that they are counted in
 cdef char nothing = 0                  # an address for empty bodies
 
 
@@ -157,6 +159,9 @@ cdef class Tracker:
 
 cdef void free_pin(pin_t *pin) noexcept:
     """Give the buffer back and tell the tracker; on_free has been seen to."""
+    global pins
+    if pin.generation == pins_generation:
+        pins -= 1
     PyBuffer_Release(&pin.view)
     if pin.tracker != NULL:
         tracker = <Tracker> pin.tracker
@@ -300,8 +305,14 @@ cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:
     return 0
 
 
+def pinned():
+    """Return the number of pins that are not free yet."""
+    return pins if pins_generation == fork_generation else 0
+
+
 cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) except -1:
     """Make `msg`, which holds nothing, a message whose body is the buffer `data`."""
+    global pins, pins_generation
     cdef zmq_msg_t scratch
     cdef bint threaded = ensure_thread()
     cdef pin_t *pin = <pin_t *> PyMem_RawMalloc(sizeof(pin_t))
@@ -315,6 +326,10 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     except BaseException:
         PyMem_RawFree(pin)
         raise
+    if pins_generation != fork_generation:
+        pins = 0  # the parent's, which stay pinned here
+        pins_generation = fork_generation
+    pins += 1
     if tracker is not None:
         if tracker.pending == 0:
             tracker.generation = fork_generation

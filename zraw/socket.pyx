@@ -1,21 +1,19 @@
 """Socket: functions of the forms zmq_socket_xxx(socket) and zmq_xxx(socket)."""
 
-from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from libc.errno cimport EADDRINUSE, EAGAIN, EINVAL
+from libc.errno cimport EAGAIN, EINVAL
 from libc.stddef cimport size_t
-from libc.stdint cimport uint32_t, uintptr_t
+from libc.stdint cimport uintptr_t
 
 from zraw.batch cimport recv_batch, recv_parts, send_batch, send_one, send_parts
+from zraw.connecting cimport ConnectingSocket
 from zraw.context cimport Context
-from zraw.endpoint cimport endpoint_call
 from zraw.error cimport fail
 from zraw.guard cimport (
     ENVELOPED,
     TIMED,
     UNBOUND,
     ZRAW_CLOSING,
-    GuardedSocket,
     check_flags,
     enter,
     leave,
@@ -30,10 +28,7 @@ from zraw.guard cimport (
 )
 from zraw.libzmq cimport (
     ENOTSUP,
-    ZMQ_CONNECT_ROUTING_ID,
     ZMQ_DONTWAIT,
-    ZMQ_FD,
-    ZMQ_LAST_ENDPOINT,
     ZMQ_LINGER,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
@@ -44,20 +39,14 @@ from zraw.libzmq cimport (
     ZMQ_THREAD_SAFE,
     ZMQ_TYPE,
     ZMQ_XPUB,
-    zmq_bind,
     zmq_close,
-    zmq_connect,
-    zmq_disconnect,
     zmq_errno,
-    zmq_getsockopt,
     zmq_has,
     zmq_send,
     zmq_setsockopt,
     zmq_socket,
-    zmq_unbind,
 )
 from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
-from zraw.option cimport get_option, set_option
 from zraw.polling cimport poll_socket
 from zraw.process cimport fork_generation
 from zraw.receiving cimport LARGE, recv_buffer, recv_bytes, recv_frame
@@ -85,7 +74,7 @@ cdef int recv_flags(object flags) except -1:
     return check_flags(flags, ZMQ_DONTWAIT, "recv()")
 
 
-cdef class Socket(GuardedSocket):
+cdef class Socket(ConnectingSocket):
     """Socket(context, type): a socket of a type such as ZMQ_PUSH.
 
     C call: zmq_socket()
@@ -136,6 +125,7 @@ cdef class Socket(GuardedSocket):
         return 0
 
     def __del__(self):
+        self.stop_monitor()
         if (self.ptr != NULL and self.generation == fork_generation
                 and not self.borrowed):
             if PyErr_ResourceWarning(self, 1, "unclosed %R", <void *> self) < 0:
@@ -186,6 +176,7 @@ cdef class Socket(GuardedSocket):
                 self.refuse("close()")
             finally:
                 self.shared = shared
+        self.detach()
         ptr, self.ptr = self.ptr, NULL
         self.generation = 0
         self.context.discard(self)
@@ -219,116 +210,6 @@ cdef class Socket(GuardedSocket):
     def pin_threshold(self, size):
         self.pin_limit = <size_t> to_size(size, "pin_threshold", -1)
         self.short_limit = min(self.pin_limit, <size_t> LARGE + 1)
-
-    def getsockopt(self, option, type type=None):
-        """Return an option: int, bytes or str, by its C type.
-
-        C call: zmq_getsockopt()
-
-        type: int or bytes, for an option that zraw does not know.
-
-        Raises: InvalidArgument (EINVAL) if libzmq or the socket type lacks the
-            option, or it can only be set; ContextTerminated (ETERM); NotASocket
-            (ENOTSOCK); SocketInUse (EBUSY).
-        """
-        return get_option(self, to_int(option, "getsockopt(): option"), type)
-
-    def setsockopt(self, option, value, type type=None):
-        """Set an option.
-
-        C call: zmq_setsockopt()
-
-        value: by the option's C type: int; bytes or another buffer; str or bytes
-            without NUL; a CURVE key as 32 raw bytes or 40 characters of Z85.
-            None clears an option where C's NULL does.
-        type: int or bytes, for an option that zraw does not know.
-
-        Raises: TypeError; OverflowError if an int does not fit the C type;
-            InvalidArgument (EINVAL) if libzmq or the socket type lacks the option,
-            or refuses the value; AddressInUse (EADDRINUSE) for a
-            ZMQ_CONNECT_ROUTING_ID that a peer has already; ContextTerminated
-            (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
-        """
-        cdef int number = to_int(option, "setsockopt(): option")
-        if number == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
-            # libzmq would abort the process at the next connect.
-            if PyObject_CheckBuffer(value) and bytes(value) in self.routing_ids:
-                fail(EADDRINUSE, self.describe("setsockopt(ZMQ_CONNECT_ROUTING_ID)")
-                     + ": a peer has this routing id")
-        set_option(self, number, value, type)
-        if number == ZMQ_CONNECT_ROUTING_ID:
-            self.next_routing_id = bytes(value)
-
-    def bind(self, endpoint):
-        """Accept connections on an endpoint; return the endpoint really bound.
-
-        C call: zmq_bind(); zmq_getsockopt() with ZMQ_LAST_ENDPOINT
-
-        endpoint: str or bytes, as "tcp://*:5555", "tcp://127.0.0.1:*",
-            "ipc:///tmp/x", "inproc://x".
-
-        Returns: "tcp://127.0.0.1:54321" for "tcp://127.0.0.1:*", and so on.
-        Raises: AddressInUse (EADDRINUSE), AddressNotAvailable (EADDRNOTAVAIL),
-            ProtocolNotSupported (EPROTONOSUPPORT), IncompatibleProtocol
-            (ENOCOMPATPROTO), InvalidArgument (EINVAL), NoIOThread (EMTHREAD),
-            ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY);
-            ValueError for an endpoint that libzmq would misread.
-        """
-        cdef char last[1024]
-        cdef size_t size = sizeof(last)
-        cdef int rc
-        endpoint_call(self, zmq_bind, endpoint, "bind")
-        self.detour &= ~<uint32_t> UNBOUND
-        rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
-        leave(self)
-        if rc < 0:
-            return endpoint if isinstance(endpoint, str) else endpoint.decode()
-        return (<bytes> (<char *> last)).decode("utf-8", "surrogateescape")
-
-    def connect(self, endpoint):
-        """Connect to an endpoint, now and whenever the connection breaks.
-
-        C call: zmq_connect()
-
-        endpoint: str or bytes, as "tcp://localhost:5555".
-
-        Success says nothing about the peer: libzmq connects in the background.
-
-        Raises: as bind().
-        """
-        endpoint_call(self, zmq_connect, endpoint, "connect")
-        if self.next_routing_id is not None:
-            if self.routing_ids is None:
-                self.routing_ids = set()
-            self.routing_ids.add(self.next_routing_id)
-            self.next_routing_id = None
-        leave(self)
-
-    def unbind(self, endpoint):
-        """Stop accepting connections on an endpoint.
-
-        C call: zmq_unbind()
-
-        endpoint: as bind() returned it.
-
-        Raises: NotFound (ENOENT) if it is not bound; otherwise as bind().
-        """
-        endpoint_call(self, zmq_unbind, endpoint, "unbind")
-        if self.type == DGRAM:
-            self.detour |= UNBOUND
-        leave(self)
-
-    def disconnect(self, endpoint):
-        """Disconnect from an endpoint; messages queued for it obey ZMQ_LINGER.
-
-        C call: zmq_disconnect()
-
-        endpoint: as given to connect().
-
-        Raises: NotFound (ENOENT) if it is not connected; otherwise as bind().
-        """
-        endpoint_call(self, zmq_disconnect, endpoint, "disconnect")
-        leave(self)
 
     def send(self, data, flags=0):
         """Send a frame; return its size in bytes.
@@ -598,18 +479,6 @@ cdef class Socket(GuardedSocket):
         if wanted & ~(ZMQ_POLLIN | ZMQ_POLLOUT):
             raise ValueError(f"poll(): events: ZMQ_POLLIN or ZMQ_POLLOUT, not {wanted}")
         return poll_socket(self, to_milliseconds(timeout, "poll(): timeout"), wanted)
-
-    def fileno(self):
-        """Return ZMQ_FD, which becomes readable when ZMQ_EVENTS may have changed.
-
-        C call: zmq_getsockopt() with ZMQ_FD
-
-        It is edge-triggered: look at ZMQ_EVENTS after it was readable and after
-        every send and receive.  Not for select() on its own; poll() is.
-
-        Raises: InvalidArgument (EINVAL) on thread-safe socket types.
-        """
-        return get_option(self, ZMQ_FD, None)
 
     def __enter__(self):
         return self

@@ -1,0 +1,4 @@
+cdef class AtomicCounter:
+    cdef void *ptr    # NULL: destroyed
+
+    cdef int check(self, str call) except -1

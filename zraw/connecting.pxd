@@ -1,0 +1,15 @@
+from libc.stdint cimport uint64_t
+
+from zraw.context cimport Context
+from zraw.guard cimport GuardedSocket
+
+
+cdef class ConnectingSocket(GuardedSocket):
+    cdef readonly Context context
+    cdef set routing_ids          # given to peers by ZMQ_CONNECT_ROUTING_ID
+    cdef bytes next_routing_id    # that the next connect() gives, or None
+    cdef object __weakref__
+
+    cdef int keep_reading(self, str call) except -1
+    cdef object start_monitor(self, object endpoint, uint64_t events, int version,
+                              int kind, str call)

@@ -1,0 +1,439 @@
+"""The half of Socket that sets it up: options, endpoints, peers, groups, monitors."""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBuffer_Release,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from libc.errno cimport EADDRINUSE, EINTR
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t, uint64_t
+
+from zraw.endpoint cimport endpoint_bytes, endpoint_call, refuse_zap_abort
+from zraw.error cimport fail, fail_draft
+from zraw.guard cimport UNBOUND, GuardedSocket, enter, leave, to_int, to_number
+from zraw.libzmq cimport (
+    EFSM,
+    ZMQ_CONNECT_ROUTING_ID,
+    ZMQ_FD,
+    ZMQ_LAST_ENDPOINT,
+    ZMQ_LINGER,
+    ZMQ_PAIR,
+    ZMQ_PUB,
+    ZMQ_PULL,
+    ZMQ_PUSH,
+    ZMQ_RCVHWM,
+    ZMQ_SUB,
+    ZMQ_SUBSCRIBE,
+    zmq_bind,
+    zmq_connect,
+    zmq_connect_peer,
+    zmq_disconnect,
+    zmq_disconnect_peer,
+    zmq_errno,
+    zmq_getsockopt,
+    zmq_join,
+    zmq_leave,
+    zmq_setsockopt,
+    zmq_socket_get_peer_state,
+    zmq_socket_monitor,
+    zmq_socket_monitor_pipes_stats,
+    zmq_socket_monitor_versioned,
+    zmq_unbind,
+)
+from zraw.option cimport c_string, get_option, set_option
+
+cdef enum:
+    DGRAM = 18  # ZMQ_DGRAM, a draft type
+
+# The type of the reader, by that of the monitor.
+cdef dict READERS = {ZMQ_PAIR: ZMQ_PAIR, ZMQ_PUB: ZMQ_SUB, ZMQ_PUSH: ZMQ_PULL}
+cdef uint32_t monitors = 0    # made so far; each has a name and a number of its own
+
+
+cdef class ConnectingSocket(GuardedSocket):
+    """What Socket has beside sending and receiving; not for use by itself."""
+
+    def getsockopt(self, option, type type=None):
+        """Return an option: int, bytes or str, by its C type.
+
+        C call: zmq_getsockopt()
+
+        type: int or bytes, for an option that zraw does not know.
+
+        Raises: InvalidArgument (EINVAL) if libzmq or the socket type lacks the
+            option, or it can only be set; ContextTerminated (ETERM); NotASocket
+            (ENOTSOCK); SocketInUse (EBUSY).
+        """
+        return get_option(self, to_int(option, "getsockopt(): option"), type)
+
+    def setsockopt(self, option, value, type type=None):
+        """Set an option.
+
+        C call: zmq_setsockopt()
+
+        value: by the option's C type: int; bytes or another buffer; str or bytes
+            without NUL; a CURVE key as 32 raw bytes or 40 characters of Z85.
+            None clears an option where C's NULL does.
+        type: int or bytes, for an option that zraw does not know.
+
+        Raises: TypeError; OverflowError if an int does not fit the C type;
+            InvalidArgument (EINVAL) if libzmq or the socket type lacks the option,
+            or refuses the value; AddressInUse (EADDRINUSE) for a
+            ZMQ_CONNECT_ROUTING_ID that a peer has already; ContextTerminated
+            (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+        """
+        cdef int number = to_int(option, "setsockopt(): option")
+        if number == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
+            # libzmq would abort the process at the next connect.
+            if PyObject_CheckBuffer(value) and bytes(value) in self.routing_ids:
+                fail(EADDRINUSE, self.describe("setsockopt(ZMQ_CONNECT_ROUTING_ID)")
+                     + ": a peer has this routing id")
+        if number == ZMQ_RCVHWM:
+            self.keep_reading("setsockopt(ZMQ_RCVHWM)")
+        set_option(self, number, value, type)
+        if number == ZMQ_CONNECT_ROUTING_ID:
+            self.next_routing_id = bytes(value)
+
+    def bind(self, endpoint):
+        """Accept connections on an endpoint; return the endpoint really bound.
+
+        C call: zmq_bind(); zmq_getsockopt() with ZMQ_LAST_ENDPOINT
+
+        endpoint: str or bytes, as "tcp://*:5555", "tcp://127.0.0.1:*",
+            "ipc:///tmp/x", "inproc://x".
+
+        Returns: "tcp://127.0.0.1:54321" for "tcp://127.0.0.1:*", and so on.
+        Raises: AddressInUse (EADDRINUSE), AddressNotAvailable (EADDRNOTAVAIL),
+            ProtocolNotSupported (EPROTONOSUPPORT), IncompatibleProtocol
+            (ENOCOMPATPROTO), InvalidArgument (EINVAL), NoIOThread (EMTHREAD),
+            ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY);
+            ValueError for an endpoint that libzmq would misread.
+        """
+        cdef char last[1024]
+        cdef size_t size = sizeof(last)
+        cdef int rc
+        endpoint_call(self, zmq_bind, endpoint, "bind")
+        self.detour &= ~<uint32_t> UNBOUND
+        rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
+        leave(self)
+        if rc < 0:
+            return endpoint if isinstance(endpoint, str) else endpoint.decode()
+        return (<bytes> (<char *> last)).decode("utf-8", "surrogateescape")
+
+    def connect(self, endpoint):
+        """Connect to an endpoint, now and whenever the connection breaks.
+
+        C call: zmq_connect()
+
+        endpoint: str or bytes, as "tcp://localhost:5555".
+
+        Success says nothing about the peer: libzmq connects in the background.
+
+        Raises: as bind().
+        """
+        endpoint_call(self, zmq_connect, endpoint, "connect")
+        if self.next_routing_id is not None:
+            if self.routing_ids is None:
+                self.routing_ids = set()
+            self.routing_ids.add(self.next_routing_id)
+            self.next_routing_id = None
+        leave(self)
+
+    def unbind(self, endpoint):
+        """Stop accepting connections on an endpoint.
+
+        C call: zmq_unbind()
+
+        endpoint: as bind() returned it.
+
+        Raises: NotFound (ENOENT) if it is not bound; otherwise as bind().
+        """
+        self.keep_reading("unbind()")
+        endpoint_call(self, zmq_unbind, endpoint, "unbind")
+        if self.type == DGRAM:
+            self.detour |= UNBOUND
+        leave(self)
+
+    def disconnect(self, endpoint):
+        """Disconnect from an endpoint; messages queued for it obey ZMQ_LINGER.
+
+        C call: zmq_disconnect()
+
+        endpoint: as given to connect().
+
+        Raises: NotFound (ENOENT) if it is not connected; otherwise as bind().
+        """
+        self.keep_reading("disconnect()")
+        endpoint_call(self, zmq_disconnect, endpoint, "disconnect")
+        leave(self)
+
+    def connect_peer(self, endpoint):
+        """Connect a ZMQ_PEER, and return the routing id of the peer there.
+
+        C call: zmq_connect_peer() (draft)
+
+        endpoint: as for connect().
+
+        Returns: the number to give to Message.set_routing_id(), valid at once.
+        Raises: NotSupported (ENOTSUP) on other types, or without libzmq's draft API;
+            InvalidHandle (EFAULT) with ZMQ_IMMEDIATE; otherwise as bind().
+        Since: libzmq 4.3.3
+        """
+        cdef bytes text = endpoint_bytes(endpoint, "connect_peer()")
+        cdef str call = f"connect_peer({endpoint!r})"
+        cdef const char *address = text
+        cdef uint32_t routing_id
+        cdef int err = EINTR
+        if <void *> zmq_connect_peer == NULL:
+            fail_draft(call)
+        enter(self, call)
+        refuse_zap_abort(self, call)
+        while err == EINTR:
+            with nogil:
+                routing_id = zmq_connect_peer(self.ptr, address)
+                err = zmq_errno() if routing_id == 0 else 0
+            if err == EINTR:
+                err = self.run_handlers(call) or EINTR
+        leave(self)
+        if err:
+            self.raise_errno(err, call)
+        return routing_id
+
+    def disconnect_peer(self, routing_id):
+        """Break the connection to a peer of a ZMQ_SERVER or ZMQ_PEER.
+
+        C call: zmq_disconnect_peer() (draft)
+
+        routing_id: 1 to 2**32 - 1, as connect_peer() or Message.routing_id() gave it.
+
+        Raises: HostUnreachable (EHOSTUNREACH) if no peer has it; NotSupported
+            (ENOTSUP) on other types, or without libzmq's draft API; NotASocket
+            (ENOTSOCK); SocketInUse (EBUSY).
+        Since: libzmq 4.3.6
+        """
+        cdef int rc, err
+        cdef uint32_t number = to_number(
+            routing_id, "disconnect_peer(): routing_id", 1, 2**32 - 1)
+        if <void *> zmq_disconnect_peer == NULL:
+            fail_draft("disconnect_peer()")
+        enter(self, "disconnect_peer()")
+        rc = zmq_disconnect_peer(self.ptr, number)
+        err = zmq_errno() if rc < 0 else 0
+        leave(self)
+        if err:
+            self.raise_errno(err, f"disconnect_peer({number})")
+
+    def join(self, group):
+        """Receive the messages of a group on a ZMQ_DISH.
+
+        C call: zmq_join() (draft)
+
+        group: str or bytes of at most ZMQ_GROUP_MAX_LENGTH bytes, no NUL.
+
+        Raises: InvalidArgument (EINVAL) if it is joined already, or too long;
+            NotSupported (ENOTSUP) on other types, or without libzmq's draft API;
+            NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+        Since: libzmq 4.2.0
+        """
+        group_call(self, zmq_join, group, "join()")
+
+    def leave(self, group):
+        """Receive the messages of a group no longer.
+
+        C call: zmq_leave() (draft)
+
+        group: as for join().
+
+        Raises: InvalidArgument (EINVAL) if it is not joined; NotSupported (ENOTSUP)
+            and others as join().
+        Since: libzmq 4.2.0
+        """
+        group_call(self, zmq_leave, group, "leave()")
+
+    def get_peer_state(self, routing_id):
+        """Return whether a ZMQ_ROUTER can send to a peer: ZMQ_POLLOUT or 0.
+
+        C call: zmq_socket_get_peer_state() (draft)
+
+        routing_id: bytes or another buffer.
+
+        Raises: HostUnreachable (EHOSTUNREACH) if no peer has it; NotSupported
+            (ENOTSUP) on other types, or without libzmq's draft API; NotASocket
+            (ENOTSOCK); SocketInUse (EBUSY).
+        Since: libzmq 4.2.3
+        """
+        cdef Py_buffer view
+        cdef int state, err
+        if isinstance(routing_id, str):
+            raise TypeError("get_peer_state(): routing_id: bytes or another buffer, "
+                            "not str: encode it")
+        if <void *> zmq_socket_get_peer_state == NULL:
+            fail_draft("get_peer_state()")
+        PyObject_GetBuffer(routing_id, &view, PyBUF_SIMPLE)
+        try:
+            enter(self, "get_peer_state()")
+            state = zmq_socket_get_peer_state(self.ptr, view.buf, view.len)
+            err = zmq_errno() if state < 0 else 0
+            leave(self)
+        finally:
+            PyBuffer_Release(&view)
+        if err:
+            self.raise_errno(err, "get_peer_state()")
+        return state
+
+    def monitor(self, endpoint="", events=0xFFFF):
+        """Report what happens to the socket's connections; return the reader.
+
+        C call: zmq_socket_monitor()
+
+        endpoint: "inproc://...", "" for a name that nobody else has; None stops the
+            monitor.
+        events: those wanted, joined by |: ZMQ_EVENT_CONNECTED, ...
+
+        Returns: a ZMQ_PAIR, connected and without a limit; recv_event(reader) reads
+            it.  Its close() stops the monitor.  None if `endpoint` is None.
+        Raises: InvalidArgument (EINVAL) for an event that a monitor of this version
+            does not know; ProtocolNotSupported (EPROTONOSUPPORT) unless the endpoint
+            is inproc; AddressInUse (EADDRINUSE); TooManySockets (EMFILE);
+            ContextTerminated (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+        """
+        cdef int wanted = to_int(events, "monitor(): events")
+        return self.start_monitor(endpoint, <uint32_t> wanted, 0, ZMQ_PAIR, "monitor()")
+
+    def monitor_versioned(self, endpoint="", events=0x1FFFF, event_version=2,
+                          type=0):
+        """Report what happens to the socket's connections, in a form of choice.
+
+        C call: zmq_socket_monitor_versioned() (draft)
+
+        endpoint: as for monitor().
+        events: those wanted, joined by |; ZMQ_EVENT_PIPES_STATS is one of version 2.
+        event_version: 1 or 2; recv_event() reads the first, recv_event_v2() the other.
+        type: of the monitor: ZMQ_PAIR, ZMQ_PUB or ZMQ_PUSH.
+
+        Returns: the reader, a ZMQ_PAIR, ZMQ_SUB or ZMQ_PULL, as monitor() does.
+        Raises: as monitor(); ValueError for another version or type; NotSupported
+            (ENOTSUP) without libzmq's draft API.
+        Since: libzmq 4.3.2
+        """
+        cdef uint64_t wanted = to_number(events, "monitor_versioned(): events", 0,
+                                         2**64 - 1)
+        cdef int version = to_int(event_version, "monitor_versioned(): event_version")
+        cdef int kind = to_int(type, "monitor_versioned(): type")
+        if version != 1 and version != 2:
+            raise ValueError("monitor_versioned(): event_version: 1 or 2, not "
+                             f"{version}")
+        if kind not in READERS:
+            raise ValueError("monitor_versioned(): type: ZMQ_PAIR, ZMQ_PUB or "
+                             f"ZMQ_PUSH, not {kind}")
+        if <void *> zmq_socket_monitor_versioned == NULL:
+            fail_draft("monitor_versioned()")
+        return self.start_monitor(endpoint, wanted, version, kind,
+                                  "monitor_versioned()")
+
+    def monitor_pipes_stats(self):
+        """Ask the monitor for an event with the lengths of every pipe's queues.
+
+        C call: zmq_socket_monitor_pipes_stats() (draft)
+
+        The events, ZMQ_EVENT_PIPES_STATS, come while calls are made on the socket.
+
+        Raises: InvalidArgument (EINVAL) unless a monitor waits for them; Again
+            (EAGAIN) without a connection; NotSupported (ENOTSUP) without libzmq's
+            draft API; NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+        Since: libzmq 4.3.2
+        """
+        cdef int rc, err
+        if <void *> zmq_socket_monitor_pipes_stats == NULL:
+            fail_draft("monitor_pipes_stats()")
+        enter(self, "monitor_pipes_stats()")
+        rc = zmq_socket_monitor_pipes_stats(self.ptr)
+        err = zmq_errno() if rc < 0 else 0
+        leave(self)
+        if err:
+            self.raise_errno(err, "monitor_pipes_stats()")
+
+    cdef object start_monitor(self, object endpoint, uint64_t events, int version,
+                              int kind, str call):
+        """Start or stop a monitor; version 0 stands for zmq_socket_monitor()."""
+        global monitors
+        cdef ConnectingSocket reader = None
+        cdef bytes text = b""
+        cdef const char *address = NULL
+        cdef int rc, err, nothing = 0
+        if endpoint is not None:
+            text = c_string(endpoint, f"{call}: endpoint")
+            monitors += 1
+            if not text:
+                text = b"inproc://zraw.monitor.%d" % monitors
+            address = text
+        if text.startswith(b"inproc://"):
+            # Connected before libzmq binds: there is no moment without a reader, for
+            # which libzmq's threads would wait.
+            reader = self.context.socket(READERS[kind])
+            zmq_setsockopt(reader.ptr, ZMQ_RCVHWM, &nothing, sizeof(nothing))
+            zmq_setsockopt(reader.ptr, ZMQ_LINGER, &nothing, sizeof(nothing))
+            if kind == ZMQ_PUB:
+                zmq_setsockopt(reader.ptr, ZMQ_SUBSCRIBE, b"", 0)
+        try:
+            if reader is not None:
+                reader.connect(text)
+            enter(self, call)
+            if version:
+                rc = zmq_socket_monitor_versioned(self.ptr, address, events, version,
+                                                  kind)
+            else:
+                rc = zmq_socket_monitor(self.ptr, address, <int> events)
+            err = zmq_errno() if rc < 0 else 0
+            leave(self)
+            if err:
+                self.raise_errno(err, f"{call}: {endpoint!r}")
+        except BaseException:
+            if reader is not None:
+                reader.close()
+            raise
+        self.monitor_serial = monitors if reader is not None else 0
+        if reader is not None:
+            reader.monitored = self
+            reader.monitor_serial = monitors
+        return reader
+
+    cdef int keep_reading(self, str call) except -1:
+        """Refuse what would let libzmq wait for the reader of a monitor."""
+        if self.monitored is not None:
+            fail(EFSM, self.describe(call)
+                 + ": it reads a monitor, and stays as it is until close()")
+        return 0
+
+    def fileno(self):
+        """Return ZMQ_FD, which becomes readable when ZMQ_EVENTS may have changed.
+
+        C call: zmq_getsockopt() with ZMQ_FD
+
+        It is edge-triggered: look at ZMQ_EVENTS after it was readable and after
+        every send and receive.  Not for select() on its own; poll() is.
+
+        Raises: InvalidArgument (EINVAL) on thread-safe socket types.
+        """
+        return get_option(self, ZMQ_FD, None)
+
+
+ctypedef int (*group_function)(void *, const char *) noexcept nogil
+
+
+cdef int group_call(GuardedSocket socket, group_function function, object group,
+                    str call) except -1:
+    """Call zmq_join() or zmq_leave()."""
+    cdef bytes name = c_string(group, f"{call}: group")
+    cdef int rc, err
+    if <void *> function == NULL:
+        fail_draft(call)
+    enter(socket, call)
+    rc = function(socket.ptr, name)
+    err = zmq_errno() if rc < 0 else 0
+    leave(socket)
+    if err:
+        socket.raise_errno(err, f"{call}: {group!r}")
+    return 0

@@ -1,0 +1,92 @@
+"""live(): what this process has open, for whoever looks for a leak or a hang."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from zraw import constants
+from zraw.context import open_contexts
+from zraw.error import SocketInUse, ZMQError
+from zraw.guard import type_name_of
+from zraw.release import pinned
+
+if TYPE_CHECKING:
+    from zraw.socket import Socket
+
+
+class LiveSocket(NamedTuple):
+    """An open socket.
+
+    in_use: a thread is inside a call; `fd` and `endpoint` are None then.
+    fd: ZMQ_FD; None on thread-safe types, too.
+    endpoint: ZMQ_LAST_ENDPOINT, what it was last bound or connected to, or "".
+    """
+
+    type: str
+    in_use: bool
+    fd: int | None
+    endpoint: str | None
+
+
+class LiveContext(NamedTuple):
+    """An open context.
+
+    handle: its address; None while it is being terminated.
+    """
+
+    handle: int | None
+    sockets: tuple[LiveSocket, ...]
+
+
+class Live(NamedTuple):
+    """What live() found; print() shows it as a table.
+
+    pins: pieces of Python's memory that libzmq still reads.
+    """
+
+    contexts: tuple[LiveContext, ...]
+    pins: int
+
+    def __str__(self) -> str:
+        lines = []
+        for context in self.contexts:
+            handle = "terminating" if context.handle is None else f"{context.handle:#x}"
+            lines.append(f"context {handle}")
+            for socket in context.sockets:
+                state = "in use" if socket.in_use else "idle"
+                fd = "-" if socket.fd is None else socket.fd
+                endpoint = socket.endpoint or "-"
+                lines.append(f"  {socket.type:<12} {state:<6}  fd {fd:<5} {endpoint}")
+        lines.append(f"{self.pins} pinned")
+        return "\n".join(lines)
+
+
+def look_at(socket: Socket) -> LiveSocket:
+    """Read what can be read without disturbing anybody."""
+    fd = endpoint = None
+    in_use = False
+    try:
+        endpoint = socket.getsockopt(constants.ZMQ_LAST_ENDPOINT)
+        fd = socket.fileno()
+    except SocketInUse:
+        in_use = True
+    except ZMQError:
+        pass  # terminated, closed meanwhile, or a type without ZMQ_FD
+    return LiveSocket(type_name_of(socket.type), in_use, fd, endpoint)
+
+
+def live() -> Live:
+    """Return the open contexts and sockets of this process, and a count of pins.
+
+    Nothing is changed by looking: no event is consumed, and ZMQ_EVENTS is not read.
+    A socket that another thread is using is only said to be in use.
+    """
+    contexts = []
+    for context in open_contexts():
+        try:
+            handle = context.handle
+        except ZMQError:
+            handle = None
+        sockets = sorted(map(look_at, context.sockets), key=str)
+        contexts.append(LiveContext(handle, tuple(sockets)))
+    return Live(tuple(contexts), pinned())

@@ -1,0 +1,94 @@
+"""What the reader of a monitor receives: the events of zmq_socket_monitor()."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from zraw import constants
+
+if TYPE_CHECKING:
+    from zraw.socket import Socket
+
+NAMES = {
+    value: name
+    for name, value in vars(constants).items()
+    if name.startswith("ZMQ_EVENT_") and value.bit_count() == 1
+}
+
+
+class MonitorEvent(NamedTuple):
+    """An event of version 1: what happened, a number about it, and the endpoint.
+
+    value: a descriptor, an errno, milliseconds, a ZMQ_PROTOCOL_ERROR_... or a ZAP
+        status code, by the event.
+    """
+
+    event: int
+    name: str
+    value: int
+    address: str
+
+
+class MonitorEventV2(NamedTuple):
+    """An event of version 2: what happened, numbers about it, and both endpoints.
+
+    values: one, as in version 1; two for ZMQ_EVENT_PIPES_STATS, the lengths of the
+        queues of what goes out and of what comes in.
+    """
+
+    event: int
+    name: str
+    values: tuple[int, ...]
+    local_address: str
+    remote_address: str
+
+
+def name_of(event: int) -> str:
+    return NAMES.get(event, f"event {event:#x}")
+
+
+def text(frame: bytes) -> str:
+    return frame.decode("utf-8", "surrogateescape")
+
+
+def recv_event(reader: Socket, flags: int = 0) -> MonitorEvent:
+    """Receive an event from the reader that Socket.monitor() returned.
+
+    C call: zmq_msg_recv(), zmq_msg_more()
+
+    flags: ZMQ_DONTWAIT.
+
+    Waits: until an event comes, or ZMQ_RCVTIMEO (ms) of the reader is over.
+    Raises: as Socket.recv(); ValueError if the message is no event of version 1.
+    """
+    frames = reader.recv_multipart(flags)
+    if len(frames) != 2 or len(frames[0]) != 6:
+        raise ValueError(
+            "recv_event(): reader: received no event of version 1, but "
+            f"{len(frames)} frame(s)"
+        )
+    event, value = struct.unpack("=HI", frames[0])
+    return MonitorEvent(event, name_of(event), value, text(frames[1]))
+
+
+def recv_event_v2(reader: Socket, flags: int = 0) -> MonitorEventV2:
+    """Receive an event from the reader that Socket.monitor_versioned() returned.
+
+    C call: zmq_msg_recv(), zmq_msg_more()
+
+    flags: ZMQ_DONTWAIT.
+
+    Waits: until an event comes, or ZMQ_RCVTIMEO (ms) of the reader is over.
+    Raises: as Socket.recv(); ValueError if the message is no event of version 2.
+    """
+    frames = reader.recv_multipart(flags)
+    if len(frames) < 4 or {len(frame) for frame in frames[:-2]} != {8}:
+        raise ValueError(
+            "recv_event_v2(): reader: received no event of version 2, but "
+            f"{len(frames)} frame(s)"
+        )
+    event, _, *values = struct.unpack(f"={len(frames) - 2}Q", b"".join(frames[:-2]))
+    return MonitorEventV2(
+        event, name_of(event), tuple(values), text(frames[-2]), text(frames[-1])
+    )

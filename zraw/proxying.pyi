@@ -1,0 +1,13 @@
+from zraw.guard import GuardedSocket
+
+def proxy(
+    frontend: GuardedSocket,
+    backend: GuardedSocket,
+    capture: GuardedSocket | None = None,
+) -> None: ...
+def proxy_steerable(
+    frontend: GuardedSocket,
+    backend: GuardedSocket,
+    capture: GuardedSocket | None = None,
+    control: GuardedSocket | None = None,
+) -> None: ...
