@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import zraw
+from zmq_h import DRAFTS, functions, newer_functions, symbols
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(zraw.__file__).parent
@@ -194,45 +194,14 @@ def test_build__sdist_holds_sources_and_nothing_built(tree, tmp_path):
     assert [name for name in names if re.search(r"\.(so|pyd|o|pyc)$", name)] == []
 
 
-def symbols(extension: Path) -> dict[str, str]:
-    """Return the functions of libzmq in an extension, and nm's letter for each."""
-    done = subprocess.run(
-        ["nm", "-D", str(extension)], capture_output=True, text=True, check=True
-    )
-    # "                 U zmq_send", with an address before it if it is defined.
-    return {
-        name: letter
-        for letter, name in re.findall(r" (\w) (zmq_\w+)(?:@\S+)?$", done.stdout, re.M)
-    }
-
-
-def drafts() -> set[str]:
-    """Return the functions that zmq.h declares for drafts only, and newer ones."""
-    if here := os.environ.get("ZRAW_PREFIX"):
-        flags = [f"-I{here}/include"]
-    else:
-        command = ["pkg-config", "--cflags", "libzmq"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        flags = shlex.split(done.stdout)
-
-    def functions(source: str) -> set[str]:
-        command = ["cc", "-E", "-P", *flags, "-x", "c", "-"]
-        done = subprocess.run(
-            command, input=source, capture_output=True, text=True, check=True
-        )
-        return set(re.findall(r"\b(zmq_\w+)\s*\(", done.stdout))
-
-    compat = f'#include "{zraw.get_include()}/zmq_compat.h"\n'
-    return functions(compat) - functions("#include <zmq.h>\n")
-
-
 EXTENSIONS = sorted(PACKAGE.glob("*.so"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nm and readelf are about ELF")
 def test_build__draft_functions_are_weak_and_stable_ones_not():
-    draft = drafts()
+    draft = newer_functions()
     assert len(draft) > 20
+    assert functions(DRAFTS) - functions() <= draft
     seen: dict[str, str] = {}
     for extension in EXTENSIONS:
         for name, letter in symbols(extension).items():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import shlex
 import subprocess
 import types
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import zraw
 import zraw.constants
 from conftest import run_child
+from zmq_h import DRAFTS, compile_c
 
 # Names in zmq.h that stand for no value.
 NO_VALUE = {
@@ -43,27 +42,10 @@ int main(void) {
 """
 
 
-def compiler_flags() -> list[str]:
-    """Return the flags with which zraw was compiled."""
-    if prefix := os.environ.get("ZRAW_PREFIX"):
-        return [f"-I{prefix}/include"]
-    command = ["pkg-config", "--cflags", "libzmq"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return shlex.split(done.stdout)
-
-
-def compile_c(*args: str, source: str) -> str:
-    """Run the C compiler on a source text and return what it prints."""
-    command = ["cc", *compiler_flags(), "-x", "c", *args, "-"]
-    return subprocess.run(
-        command, input=source, capture_output=True, text=True, check=True, timeout=60
-    ).stdout
-
-
 @pytest.fixture(scope="module")
 def in_c(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int | str]:
     """What a compiled C program says about every constant of zmq.h."""
-    include = "#define ZMQ_BUILD_DRAFT_API\n#include <zmq.h>\n"
+    include = f"{DRAFTS}\n#include <zmq.h>\n"
     macros = compile_c("-dM", "-E", source=include)
     names = re.findall(r"^#define (ZMQ_\w+)(?!\w|\()", macros, re.MULTILINE)
     places = re.findall(

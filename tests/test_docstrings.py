@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import zraw
+from zmq_h import DRAFTS, FUNCTION, functions, newer_functions
 
 # What zraw adds to C: nothing of libzmq's is called, or nothing of its own.
 NO_C_CALL = {
@@ -27,7 +25,6 @@ NO_C_CALL = {
 # Attributes of the C struct, to which Cython gives no docstring.
 NO_DOCSTRING = {"Socket.context", "Socket.type", "Tracker.pending"}
 PACKAGE = Path(zraw.__file__).parent
-FUNCTION = re.compile(r"\b(zmq_\w+)\s*\(")
 
 
 def public() -> dict[str, object]:
@@ -65,36 +62,12 @@ def docstring(value: object) -> str:
     return inspect.cleandoc(text)
 
 
-def header(macro: str = "") -> set[str]:
-    """Return the names of the functions that zmq.h declares."""
-    if prefix := os.environ.get("ZRAW_PREFIX"):
-        flags = [f"-I{prefix}/include"]
-    else:
-        command = ["pkg-config", "--cflags", "libzmq"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        flags = shlex.split(done.stdout)
-    done = subprocess.run(
-        ["cc", "-E", "-P", *flags, "-x", "c", "-"],
-        input=f"{macro}\n#include <zmq.h>\n",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return set(FUNCTION.findall(done.stdout))
-
-
 @pytest.fixture(scope="module")
-def declared() -> set[str]:
+def declared() -> frozenset[str]:
     """Functions of zmq.h with its drafts, and newer drafts that zraw declares."""
-    newer = re.findall(
-        r"^#pragma weak (zmq_\w+)$",
-        Path(zraw.get_include(), "zmq_compat.h").read_text(),
-        re.MULTILINE,
-    )
-    found = header("#define ZMQ_BUILD_DRAFT_API")
+    found = functions(DRAFTS)
     assert len(found) > 90
-    return found | set(newer)
+    return found | newer_functions()
 
 
 def test_docstrings__something_is_looked_at():
@@ -157,7 +130,7 @@ def test_docstrings__a_method_named_like_c_calls_that_function(declared):
 
 
 def test_docstrings__draft_functions_say_so(declared):
-    drafts = header("#define ZMQ_BUILD_DRAFT_API") - header()
+    drafts = functions(DRAFTS) - functions()
     marked = 0
     for name, value in CALLED.items():
         text = docstring(value)
@@ -208,9 +181,7 @@ def test_libzmq_pxd__declares_functions_that_exist(declared):
 
 def test_libzmq_pxd__every_weak_function_is_declared(declared):
     text = (PACKAGE / "libzmq.pxd").read_text()
-    drafts = header("#define ZMQ_BUILD_DRAFT_API") - header()
-    compat = Path(zraw.get_include(), "zmq_compat.h").read_text()
-    weak = set(re.findall(r"#pragma weak (zmq_\w+)", compat))
+    drafts = functions(DRAFTS) - functions()
     assert len(drafts) > 20
-    assert drafts <= weak
-    assert weak <= set(FUNCTION.findall(text))
+    assert drafts <= newer_functions()
+    assert newer_functions() <= set(FUNCTION.findall(text))

@@ -1,16 +1,28 @@
-"""What a type checker has to know of zraw; test_stubs.py runs mypy over this.
+"""What a type checker has to know of zraw; test_stubs.py runs type checkers on it.
 
 assert_type() fails if the type is another one.  A line with "type: ignore[code]"
 has to be an error of that kind: --strict complains of a comment that is not needed.
 Nothing here is ever executed.
 """
 
+from io import FileIO
 from typing import Any
 
 from typing_extensions import Buffer, assert_type
 
 import zraw
-from zraw import Context, Message, Socket, Tracker
+from zraw import (
+    AtomicCounter,
+    Context,
+    Message,
+    MonitorEvent,
+    MonitorEventV2,
+    Poller,
+    Socket,
+    Stopwatch,
+    Timers,
+    Tracker,
+)
 
 
 def contexts() -> None:
@@ -85,11 +97,16 @@ def receiving(socket: Socket, message: Message, copy: bool) -> None:
     socket.recv_many("5")  # type: ignore[call-overload]
 
 
-def options(socket: Socket) -> None:
+def options(socket: Socket, option: int) -> None:
     assert_type(socket.getsockopt(zraw.ZMQ_LINGER, int), int)
     assert_type(socket.getsockopt(zraw.ZMQ_ROUTING_ID, bytes), bytes)
     assert_type(socket.getsockopt(9999, type=bytes), bytes)
-    assert_type(socket.getsockopt(zraw.ZMQ_LINGER), Any)
+    assert_type(socket.getsockopt(zraw.ZMQ_LINGER), int)
+    assert_type(socket.getsockopt(zraw.ZMQ_AFFINITY), int)
+    assert_type(socket.getsockopt(zraw.ZMQ_ROUTING_ID), bytes)
+    assert_type(socket.getsockopt(zraw.ZMQ_LAST_ENDPOINT), str)
+    assert_type(socket.getsockopt(zraw.ZMQ_CURVE_PUBLICKEY), str)
+    assert_type(socket.getsockopt(option), Any)
     socket.setsockopt(zraw.ZMQ_LINGER, 0)
     socket.setsockopt(zraw.ZMQ_LINGER, True)
     socket.setsockopt(zraw.ZMQ_SUBSCRIBE, b"")
@@ -127,7 +144,7 @@ def the_rest_of_socket(context: Context) -> None:
     socket.bind(5555)  # type: ignore[arg-type]
     socket.type = 5  # type: ignore[misc]
     socket.pin_threshold = "1"  # type: ignore[assignment]
-    hash(context), hash(socket)
+    print(hash(context), hash(socket))
 
 
 class Push(Socket):
@@ -216,4 +233,98 @@ def library() -> None:
     zraw.has(5)  # type: ignore[arg-type]
     zraw.strerror("11")  # type: ignore[arg-type]
     print(zraw.ZMQ_NO_SUCH_NAME)  # type: ignore[attr-defined]
-    zraw.ZMQ_PUSH = 5  # type: ignore[misc]
+
+
+def peers(socket: Socket) -> None:
+    assert_type(socket.connect_peer("tcp://127.0.0.1:1"), int)
+    assert_type(socket.get_peer_state(b"id"), int)
+    socket.disconnect_peer(1)
+    socket.join("group")
+    socket.leave(b"group")
+
+    socket.join(1)  # type: ignore[arg-type]
+    socket.disconnect_peer(b"1")  # type: ignore[arg-type]
+    socket.get_peer_state("id")  # type: ignore[arg-type]
+
+
+def monitors(socket: Socket) -> None:
+    assert_type(socket.monitor(), Socket)
+    assert_type(socket.monitor("inproc://m", zraw.ZMQ_EVENT_CONNECTED), Socket)
+    assert_type(socket.monitor_versioned(event_version=1, type=zraw.ZMQ_PUB), Socket)
+    assert_type(zraw.recv_event(socket), MonitorEvent)
+    assert_type(zraw.recv_event_v2(socket, zraw.ZMQ_DONTWAIT), MonitorEventV2)
+    event, name, value, address = zraw.recv_event(socket)
+    assert_type((event, name, value, address), tuple[int, str, int, str])
+    assert_type(zraw.recv_event_v2(socket).values, tuple[int, ...])
+    socket.monitor(None)
+    socket.monitor_versioned(None)
+    socket.monitor_pipes_stats()
+
+    socket.monitor(5)  # type: ignore[call-overload]
+    zraw.recv_event(b"x")  # type: ignore[arg-type]
+
+
+def polling(socket: Socket, file: FileIO, fd: int) -> None:
+    assert_type(zraw.poll([(socket, zraw.ZMQ_POLLIN)], 100), list[tuple[Socket, int]])
+    assert_type(zraw.poll([(fd, zraw.ZMQ_POLLIN)]), list[tuple[int, int]])
+    assert_type(zraw.ppoll([(file, 1)], sigmask=[2]), list[tuple[FileIO, int]])
+    with Poller() as poller:
+        assert_type(poller, Poller)
+        poller.add(socket, zraw.ZMQ_POLLIN, user_data="x")
+        poller.add_fd(file)
+        poller.modify(socket, 0)
+        poller.modify_fd(file.fileno(), zraw.ZMQ_POLLOUT)
+        assert_type(poller.size(), int)
+        assert_type(poller.fd(), int)
+        assert_type(len(poller), int)
+        for item, user_data, events in poller.wait_all(5, timeout=100):
+            print(item, user_data)
+            assert_type(events, int)
+        assert_type(poller.wait()[2], int)
+        poller.remove(socket)
+        poller.remove_fd(file)
+
+        poller.add(5)  # type: ignore[arg-type]
+        poller.wait_all()  # type: ignore[call-arg]
+    zraw.poll([socket])  # type: ignore[arg-type]
+
+
+def proxies(socket: Socket) -> None:
+    zraw.proxy(socket, socket)
+    zraw.proxy(socket, socket, capture=socket)
+    zraw.proxy_steerable(socket, socket, None, socket)
+
+    zraw.proxy(socket)  # type: ignore[call-arg]
+
+
+def due(timer_id: int) -> None:
+    """What the handler of a timer may look like."""
+
+
+def small_things() -> None:
+    with Timers() as timers:
+        assert_type(timers.add(5, due), int)
+        assert_type(timers.timeout(), int)
+        timers.set_interval(1, 5)
+        timers.reset(1)
+        timers.cancel(1)
+        timers.execute()
+        timers.add(5, freed)  # type: ignore[arg-type]
+    with AtomicCounter() as counter:
+        counter.set(5)
+        assert_type(counter.inc(), int)
+        assert_type(counter.dec(), bool)
+        assert_type(counter.value(), int)
+    with Stopwatch() as watch:
+        assert_type(watch.intermediate(), int)
+        assert_type(watch.stop(), int)
+    assert_type(zraw.z85_encode(b"1234"), str)
+    assert_type(zraw.z85_decode("12345"), bytes)
+    assert_type(zraw.curve_keypair(), tuple[str, str])
+    assert_type(zraw.curve_public("x"), str)
+    assert_type(zraw.live().pins, int)
+    print(zraw.live().contexts[0].sockets[0].endpoint)
+    zraw.sleep(1)
+
+    zraw.z85_encode("1234")  # type: ignore[arg-type]
+    zraw.sleep(0.5)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-from typing import Any, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from typing_extensions import Buffer
 
@@ -6,9 +6,30 @@ from zraw.context import Context
 from zraw.guard import GuardedSocket
 from zraw.socket import Socket
 
+# fmt: off
+_Integer: TypeAlias = Literal[  # options that can be read, by their C types
+    4, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 22, 23, 24, 25, 27, 28, 31, 34,
+    35, 36, 37, 39, 42, 43, 44, 47, 54, 57, 62, 65, 66, 74, 75, 76, 77, 79, 80, 81,
+    84, 89, 90, 91, 93, 94, 96, 97, 101, 102, 109, 112, 116, 117, 118, 119, 120,
+    121, 122, 123, 124,
+]
+# fmt: on
+_Binary: TypeAlias = Literal[5]  # bytes
+# fmt: off
+_String: TypeAlias = Literal[  # C strings and CURVE keys
+    32, 45, 46, 48, 49, 50, 55, 63, 64, 68, 92, 99, 100,
+]
+# fmt: on
+
 class ConnectingSocket(GuardedSocket):
     @property
     def context(self) -> Context: ...
+    @overload
+    def getsockopt(self, option: _Integer, type: None = None) -> int: ...
+    @overload
+    def getsockopt(self, option: _Binary, type: None = None) -> bytes: ...
+    @overload
+    def getsockopt(self, option: _String, type: None = None) -> str: ...
     @overload
     def getsockopt(self, option: int, type: type[int]) -> int: ...
     @overload

@@ -17,10 +17,18 @@ from zraw.libzmq cimport (
     ENOTSOCK,
     ETERM,
     ZMQ_DONTWAIT,
+    ZMQ_POLLIN,
+    ZMQ_POLLOUT,
+    ZMQ_RCVTIMEO,
     ZMQ_SNDMORE,
     ZMQ_TYPE,
     zmq_errno,
     zmq_getsockopt,
+    zmq_poller_add,
+    zmq_poller_destroy,
+    zmq_poller_event_t,
+    zmq_poller_new,
+    zmq_poller_wait,
     zmq_setsockopt,
     zmq_socket_monitor,
 )
@@ -121,6 +129,19 @@ cdef int check_flags(object flags, int allowed, str call) except -1:
     return number
 
 
+cdef bint wait_ready(void *socket, short events, long timeout) noexcept nogil:
+    """Wait for a thread-safe socket; return False if the wait took its time."""
+    cdef zmq_poller_event_t event
+    cdef void *poller = zmq_poller_new()
+    cdef int err = 0
+    if poller != NULL:
+        if (zmq_poller_add(poller, socket, NULL, events) < 0
+                or zmq_poller_wait(poller, &event, timeout) < 0):
+            err = zmq_errno()
+        zmq_poller_destroy(&poller)
+    return err != EAGAIN and err != EINTR
+
+
 cdef class GuardedSocket:
     """What Socket and the functions below it share; not for use by itself."""
 
@@ -208,12 +229,14 @@ cdef class GuardedSocket:
                           int timeout_option, str call) except -1:
         """As block(), for the thread-safe types.
 
-        libzmq waits for those on a condition variable, which no signal
-        interrupts, and their options are everybody's: so look, and nap.
+        libzmq waits for those on a condition variable, which no signal interrupts;
+        and their options are everybody's.
         """
         cdef int limit = socket_int(self.ptr, timeout_option), rc, err
+        cdef short events = (ZMQ_POLLIN if timeout_option == ZMQ_RCVTIMEO
+                             else ZMQ_POLLOUT)
         cdef int64_t start = monotonic_ns()
-        cdef long pause = 50
+        cdef long left = limit, pause = 25
         while True:
             with nogil:
                 rc = op(self.ptr, argument, flags | ZMQ_DONTWAIT)
@@ -221,18 +244,23 @@ cdef class GuardedSocket:
                 if err == ETERM and is_exiting():
                     zraw_set(&self.busy, ZRAW_PARKED)
                     sleep_for_good()
-                if err == EAGAIN:
+                if err == EAGAIN and wait_ready(
+                        self.ptr, events, left if ZRAW_SLICE < 0 else ZRAW_SLICE):
+                    # Ready, and still it has to wait: another thread was faster, or
+                    # the peer that the message is for is not the one that is ready.
+                    pause = min(pause * 2, 5000)
                     nap(pause)
             if rc >= 0:
                 return 0
             if err != EAGAIN and err != EINTR:
                 return err
-            if 0 <= limit <= (monotonic_ns() - start) // 1000000:
-                return EAGAIN
+            if limit >= 0:
+                left = limit - <long> ((monotonic_ns() - start) // 1000000)
+                if left <= 0:
+                    return EAGAIN
             err = self.run_handlers(call)
             if err:
                 return err
-            pause = min(pause * 2, 5000)
 
     cdef int stop_monitor(self) noexcept:
         """Stop the monitor that this socket reads, while it can still be read.
