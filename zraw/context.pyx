@@ -25,7 +25,6 @@ from zraw.libzmq cimport (
     ETERM,
     ZMQ_IO_THREADS,
     ZMQ_LINGER,
-    ZMQ_THREAD_NAME_PREFIX,
     zmq_close,
     zmq_ctx_get,
     zmq_ctx_get_ext,
@@ -37,7 +36,7 @@ from zraw.libzmq cimport (
     zmq_errno,
     zmq_setsockopt,
 )
-from zraw.option cimport c_string
+from zraw.option cimport c_string, context_option
 from zraw.process cimport begin_exit, block_signals, fork_generation, monotonic_ns, nap
 from zraw.release cimport drain, stop
 
@@ -315,6 +314,7 @@ cdef class Context:
             it; ContextTerminated (ETERM); ForkError (EPERM).
         """
         global errno
+        cdef bint is_string
         cdef int number = to_int(option, "Context.get(): option")
         self.check("get()")
         # -1 is a value too: the default of ZMQ_THREAD_SCHED_POLICY.
@@ -322,7 +322,7 @@ cdef class Context:
         cdef int value = zmq_ctx_get(self.ptr, number)
         cdef int err = errno
         if value < 0 and err:
-            fail(err, f"Context.get({option})")
+            fail(err, f"Context.get({context_option(number, 'r', &is_string)})")
         return value
 
     def set(self, option, value):
@@ -333,11 +333,13 @@ cdef class Context:
         Raises: InvalidArgument (EINVAL); OverflowError if value is no C int;
             ContextTerminated (ETERM); ForkError (EPERM).
         """
+        cdef bint is_string
         cdef int number = to_int(option, "Context.set(): option")
-        cdef int wanted = to_int(value, "Context.set(): value")
+        cdef str name = context_option(number, "w", &is_string)
+        cdef int wanted = to_int(value, f"Context.set({name}): value")
         self.check("set()")
         if zmq_ctx_set(self.ptr, number, wanted) < 0:
-            fail(zmq_errno(), f"Context.set({option}, {value})")
+            fail(zmq_errno(), f"Context.set({name}, {wanted})")
 
     def get_ext(self, option):
         """Return a context option; ZMQ_THREAD_NAME_PREFIX as str.
@@ -348,27 +350,27 @@ cdef class Context:
             (ENOTSUP) without libzmq's draft API.
         Since: libzmq 4.3.3
         """
-        cdef int which = to_int(option, "Context.get_ext(): option")
+        cdef int number = to_int(option, "Context.get_ext(): option")
+        cdef bint is_string
+        cdef str name = context_option(number, "r", &is_string)
         cdef char text[256]
-        cdef int number = 0
-        cdef size_t size
+        cdef int value = 0
+        cdef size_t size = sizeof(text) if is_string else sizeof(value)
         cdef int rc
         self.check("get_ext()")
         if <void *> zmq_ctx_get_ext == NULL:
             fail_draft("Context.get_ext()")
-        if which == ZMQ_THREAD_NAME_PREFIX:
-            # libzmq writes neither the length nor a NUL.
-            memset(text, 0, sizeof(text))
-            size = sizeof(text)
-            rc = zmq_ctx_get_ext(self.ptr, which, text, &size)
-            result = (<bytes> (<char *> text)).decode("utf-8", "surrogateescape")
+        # libzmq writes neither the length nor a NUL.
+        memset(text, 0, sizeof(text))
+        if is_string:
+            rc = zmq_ctx_get_ext(self.ptr, number, text, &size)
         else:
-            size = sizeof(number)
-            rc = zmq_ctx_get_ext(self.ptr, which, &number, &size)
-            result = number
+            rc = zmq_ctx_get_ext(self.ptr, number, &value, &size)
         if rc < 0:
-            fail(zmq_errno(), f"Context.get_ext({option})")
-        return result
+            fail(zmq_errno(), f"Context.get_ext({name})")
+        if is_string:
+            return (<bytes> (<char *> text)).decode("utf-8", "surrogateescape")
+        return value
 
     def set_ext(self, option, value):
         """Set a context option to an int, or ZMQ_THREAD_NAME_PREFIX to a str.
@@ -382,25 +384,28 @@ cdef class Context:
             (ENOTSUP) without libzmq's draft API.
         Since: libzmq 4.3.3
         """
-        cdef int which = to_int(option, "Context.set_ext(): option")
-        cdef int number
-        cdef bytes text
+        cdef int number = to_int(option, "Context.set_ext(): option")
+        cdef bint is_string
+        cdef str name = context_option(number, "w", &is_string)
+        cdef str what = f"Context.set_ext({name}): value"
+        cdef int wanted
+        cdef bytes text = None
         cdef int rc
         self.check("set_ext()")
-        if isinstance(value, (str, bytes)):
-            text = c_string(value, "Context.set_ext(): value")
+        if is_string and isinstance(value, (str, bytes)):
+            text = c_string(value, what)
             if len(text) == 4:
-                raise ValueError("Context.set_ext(): value: not 4 bytes, which "
-                                 "libzmq takes for an int")
+                raise ValueError(f"{what}: not 4 bytes, which libzmq takes for an int")
+        else:
+            wanted = to_int(value, what)
         if <void *> zmq_ctx_set_ext == NULL:
             fail_draft("Context.set_ext()")
-        if isinstance(value, (str, bytes)):
-            rc = zmq_ctx_set_ext(self.ptr, which, <char *> text, len(text))
+        if text is None:
+            rc = zmq_ctx_set_ext(self.ptr, number, &wanted, sizeof(wanted))
         else:
-            number = to_int(value, "Context.set_ext(): value")
-            rc = zmq_ctx_set_ext(self.ptr, which, &number, sizeof(number))
+            rc = zmq_ctx_set_ext(self.ptr, number, <char *> text, len(text))
         if rc < 0:
-            fail(zmq_errno(), f"Context.set_ext({option}, {value!r})")
+            fail(zmq_errno(), f"Context.set_ext({name}, {value!r})")
 
     def __enter__(self):
         return self

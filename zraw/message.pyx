@@ -44,7 +44,7 @@ from zraw.libzmq cimport (
     zmq_msg_set_routing_id,
     zmq_msg_size,
 )
-from zraw.option cimport c_string
+from zraw.option cimport c_string, message_property
 from zraw.receiving cimport body, copy_memory, recv_frame
 from zraw.release cimport Tracker, drain, pin
 from zraw.sending cimport frame_t, send_frame
@@ -365,7 +365,7 @@ cdef class Message:
         cdef int err = zmq_errno() if value < 0 else 0
         unclaim(self)
         if value < 0:
-            fail(err, f"Message.get({property})")
+            fail(err, f"Message.get({message_property(which)})")
         return value
 
     def set(self, property, value):
@@ -382,7 +382,7 @@ cdef class Message:
         cdef int err = zmq_errno() if rc < 0 else 0
         unclaim(self)
         if rc < 0:
-            fail(err, f"Message.set({property}, {value})")
+            fail(err, f"Message.set({message_property(which)}, {wanted})")
 
     def gets(self, name):
         """Return a metadata property of a received message as str.

@@ -151,6 +151,27 @@ cdef tuple TABLE = (
 cdef dict OPTIONS = {number: (name, kind, access)
                      for number, name, kind, access in TABLE}
 
+# Of contexts and of messages.  The number 3 is one option to read, another to set.
+cdef tuple CONTEXT_TABLE = (
+    ("IO_THREADS", 1, INT, "rw"),
+    ("MAX_SOCKETS", 2, INT, "rw"),
+    ("SOCKET_LIMIT", 3, INT, "r"),
+    ("THREAD_PRIORITY", 3, INT, "w"),
+    ("THREAD_SCHED_POLICY", 4, INT, "rw"),
+    ("MAX_MSGSZ", 5, INT, "rw"),
+    ("MSG_T_SIZE", 6, INT, "r"),
+    ("THREAD_AFFINITY_CPU_ADD", 7, INT, "w"),
+    ("THREAD_AFFINITY_CPU_REMOVE", 8, INT, "w"),
+    ("THREAD_NAME_PREFIX", 9, STRING, "rw"),
+    ("ZERO_COPY_RECV", 10, INT, "rw"),
+    ("IPV6", 42, INT, "rw"),
+    ("BLOCKY", 70, INT, "rw"),
+)
+cdef dict CONTEXT_OPTIONS = {(number, letter): (name, kind)
+                             for name, number, kind, access in CONTEXT_TABLE
+                             for letter in access}
+cdef dict MESSAGE_PROPERTIES = {1: "MORE", 2: "SRCFD", 3: "SHARED"}
+
 # libzmq takes these, and later aborts the process or hoards messages unread.
 cdef frozenset NOT_ON_REP = frozenset({33, 41, 51, 56, 61, 97})
 cdef frozenset NOT_ON_PUB = frozenset({71, 98})
@@ -158,6 +179,19 @@ cdef frozenset NOT_ON_PUB = frozenset({71, 98})
 cdef str option_name(int option):
     entry = OPTIONS.get(option)
     return f"ZMQ_{entry[0]}" if entry else str(option)
+
+
+cdef str context_option(int option, str access, bint *is_string):
+    """Return the name of a context option, and whether it may be a string."""
+    entry = (CONTEXT_OPTIONS.get((option, access))
+             or CONTEXT_OPTIONS.get((option, "r" if access == "w" else "w")))
+    is_string[0] = entry is not None and entry[1] == STRING
+    return f"ZMQ_{entry[0]}" if entry else str(option)
+
+
+cdef str message_property(int property):
+    name = MESSAGE_PROPERTIES.get(property)
+    return f"ZMQ_{name}" if name else str(property)
 
 
 cdef bytes c_string(object value, str what):
