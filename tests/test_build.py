@@ -38,7 +38,8 @@ def tree(tmp_path: Path) -> Path:
                 shutil.copy(path, target / folder)
     shutil.copy(ROOT / "LICENSE", target)
     shutil.copy(ROOT / "zraw" / "py.typed", target / "zraw")
-    (target / "zraw" / "constants.py").unlink(missing_ok=True)
+    for path in (target / "zraw").glob("constants.*"):
+        path.unlink()
     return target
 
 
@@ -79,7 +80,7 @@ def test_build__libzmq_that_pkg_config_does_not_know(tree, tmp_path):
     empty = {"PKG_CONFIG_PATH": "", "PKG_CONFIG_LIBDIR": str(tmp_path / "nothing")}
     done = build(tree, "build_py", **empty)
     assert_refused(done, "pkg-config knows no libzmq")
-    assert not (tree / "zraw" / "constants.py").exists()
+    assert not list((tree / "zraw").glob("constants.*"))
 
 
 def test_build__no_pkg_config(tree):
@@ -162,7 +163,13 @@ def test_build__constants_are_written_and_shipped(tree):
         for path in (tree / "build" / "lib").rglob("*")
         if path.is_file()
     }
-    expected = {"constants.py", "__init__.pyi", "__init__.pxd", "libzmq.pxd"}
+    expected = {
+        "constants.py",
+        "constants.pyi",
+        "__init__.pyi",
+        "__init__.pxd",
+        "libzmq.pxd",
+    }
     expected |= {"py.typed", "socket.pyi", "socket.pxd", "include/zmq_compat.h"}
     assert {f"zraw/{name}" for name in expected} <= shipped
 
@@ -178,6 +185,7 @@ def test_build__sdist_holds_sources_and_nothing_built(tree, tmp_path):
         path.with_suffix(".cpython-312-x86_64-linux-gnu.so").touch()
         path.with_suffix(".pyd").touch()
     (tree / "zraw" / "constants.py").write_text("# of this machine\n")
+    (tree / "zraw" / "constants.pyi").write_text("# of this machine\n")
     nothing = {"PKG_CONFIG_PATH": "", "PKG_CONFIG_LIBDIR": str(tmp_path / "nothing")}
     done = build(tree, "sdist", "--formats=gztar", **nothing)
     assert done.returncode == 0, done
@@ -186,11 +194,12 @@ def test_build__sdist_holds_sources_and_nothing_built(tree, tmp_path):
         names = {name.partition("/")[2] for name in opened.getnames()}
     for folder, suffix in (("zraw", "pyx"), ("zraw", "pxd"), ("zraw", "pyi")):
         sources = {path.name for path in (ROOT / folder).glob(f"*.{suffix}")}
+        sources.discard("constants.pyi")
         assert sources
         assert {f"{folder}/{name}" for name in sources} <= names
     wanted = {"include/zmq_compat.h", "zraw/py.typed", "zraw/_constgen.py", "LICENSE"}
     assert wanted | {"setup.py", "pyproject.toml", "zraw/__init__.py"} <= names
-    assert "zraw/constants.py" not in names
+    assert not {"zraw/constants.py", "zraw/constants.pyi"} & names
     assert [name for name in names if re.search(r"\.(so|pyd|o|pyc)$", name)] == []
 
 

@@ -11,7 +11,7 @@ where it lives, and the first argument becomes `self`.
     -1 and errno               an exception whose class follows from errno
 """
 
-from pathlib import Path as _Path
+import os.path as _path
 
 try:
     from zraw import constants
@@ -67,7 +67,7 @@ except ModuleNotFoundError as _error:
     if not str(_error.name).startswith("zraw."):
         raise
     raise ImportError(
-        f"zraw is not built in {_Path(__file__).parent}: run 'pip install -e .' there, "
+        f"zraw is not built in {_path.dirname(__file__)}: run 'pip install -e .' there, "
         "or start Python elsewhere to use the installed one"
     ) from _error
 
@@ -76,9 +76,11 @@ __version__ = "0.1.0"
 
 def get_include() -> str:
     """Return the folder that holds zraw's C headers."""
-    package = _Path(__file__).parent
-    installed = package / "include"
-    return str(installed if installed.is_dir() else package.parent / "include")
+    package = _path.dirname(_path.abspath(__file__))
+    installed = _path.join(package, "include")
+    if _path.isdir(installed):
+        return installed
+    return _path.join(_path.dirname(package), "include")
 
 
 __all__ = [

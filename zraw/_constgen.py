@@ -1,4 +1,4 @@
-"""Write constants.py from zmq.h: names from its #defines, values from cpp.
+"""Write constants.py and .pyi from zmq.h: names from its #defines, values from cpp.
 
 The build runs this file before anything is compiled, so it uses the standard
 library alone.  Nothing is executed on the target: a cross build works.
@@ -20,9 +20,9 @@ HEADER = '''"""Every constant of zmq.h, under its full C name.
 Written by the build from the zmq.h that zraw was compiled with (libzmq {version}),
 its draft block included.  A name that the header lacks does not exist here.
 """
-
-from typing import Final as _Final
 '''
+# For type checkers: to read it is to know the numbers, without importing typing.
+STUB_HEADER = "from typing import Final as _Final\n"
 # Not constants: include guard, export attribute, plumbing, valueless flags.
 NOT_CONSTANTS = {
     "__ZMQ_H_INCLUDED__",
@@ -116,14 +116,18 @@ def constants(include_dirs: list[str]) -> dict[str, int | str]:
 
 
 def write(target: Path, include_dirs: list[str]) -> tuple[int, int, int]:
-    """Write constants.py to `target` and return the header's version."""
+    """Write constants.py to `target`, its stub beside it; return zmq.h's version."""
     found = constants(include_dirs)
     version = tuple(
         int(found[f"ZMQ_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
     )
-    lines = [HEADER.format(version=".".join(map(str, version)))]
-    lines += [f"{name}: _Final = {number!r}" for name, number in found.items()]
-    text = "\n".join(lines).replace("'", '"') + "\n"
-    if not target.exists() or target.read_text() != text:
-        target.write_text(text)
+    header = HEADER.format(version=".".join(map(str, version)))
+    for path, head, form in (
+        (target, header, "{} = {!r}"),
+        (target.with_suffix(".pyi"), STUB_HEADER, "{}: _Final = {!r}"),
+    ):
+        lines = [head, *(form.format(*item) for item in found.items())]
+        text = "\n".join(lines).replace("'", '"') + "\n"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
     return version  # type: ignore[return-value]

@@ -1,7 +1,5 @@
 """Endpoints: what is refused before libzmq sees it, and the calls that take one."""
 
-import re
-
 from libc.errno cimport EINTR, EINVAL
 from libc.stddef cimport size_t
 
@@ -18,19 +16,22 @@ from zraw.libzmq cimport (
 )
 from zraw.option cimport c_string
 
-# tcp-like endpoints, whose port libzmq reads with atoi() and cuts to 16 bits.
-cdef object WITH_PORT = re.compile(
-    rb"(?:tcp|udp|ws|wss|pgm|epgm|norm)://(?:[^;]*;)?(?P<address>[^/]*)")
+# Transports with a port, which libzmq reads with atoi() and cuts to 16 bits.
+cdef frozenset WITH_PORT = frozenset(
+    (b"tcp", b"udp", b"ws", b"wss", b"pgm", b"epgm", b"norm"))
 
 
 cdef bytes endpoint_bytes(object endpoint, str call):
     """Return an endpoint as libzmq takes it, if it is what it seems to be."""
     cdef bytes text = c_string(endpoint, f"{call}: endpoint")
-    if b"://" not in text:
+    transport, separator, rest = text.partition(b"://")
+    if not separator:
         raise ValueError(f"{call}: endpoint: transport://address, not {endpoint!r}")
-    found = WITH_PORT.match(text)
-    if found is not None:
-        _, colon, port = found["address"].rpartition(b":")
+    if transport in WITH_PORT:
+        # A source may come first, as in tcp://source;address, and a path last.
+        source, semicolon, address = rest.partition(b";")
+        address = (address if semicolon else source).partition(b"/")[0]
+        _, colon, port = address.rpartition(b":")
         if colon and port not in (b"*", b"!") and (
                 not port.isdigit() or len(port) > 5 or int(port) > 65535):
             raise ValueError(f"{call}: endpoint: a port from 0 to 65535, or *, "

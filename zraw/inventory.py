@@ -1,8 +1,6 @@
 """live(): what this process has open, for whoever looks for a leak or a hang."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections import namedtuple  # typing would take longer to import than zraw
 
 from zraw import constants
 from zraw.context import open_contexts
@@ -10,11 +8,8 @@ from zraw.error import SocketInUse, ZMQError
 from zraw.guard import type_name_of
 from zraw.release import pinned
 
-if TYPE_CHECKING:
-    from zraw.socket import Socket
 
-
-class LiveSocket(NamedTuple):
+class LiveSocket(namedtuple("LiveSocket", "type in_use fd endpoint")):
     """An open socket.
 
     in_use: a thread is inside a call; `fd` and `endpoint` are None then.
@@ -22,32 +17,27 @@ class LiveSocket(NamedTuple):
     endpoint: ZMQ_LAST_ENDPOINT, what it was last bound or connected to, or "".
     """
 
-    type: str
-    in_use: bool
-    fd: int | None
-    endpoint: str | None
+    __slots__ = ()
 
 
-class LiveContext(NamedTuple):
+class LiveContext(namedtuple("LiveContext", "handle sockets")):
     """An open context.
 
     handle: its address; None while it is being terminated.
     """
 
-    handle: int | None
-    sockets: tuple[LiveSocket, ...]
+    __slots__ = ()
 
 
-class Live(NamedTuple):
+class Live(namedtuple("Live", "contexts pins")):
     """What live() found; print() shows it as a table.
 
     pins: pieces of Python's memory that libzmq still reads.
     """
 
-    contexts: tuple[LiveContext, ...]
-    pins: int
+    __slots__ = ()
 
-    def __str__(self) -> str:
+    def __str__(self):
         lines = []
         for context in self.contexts:
             handle = "terminating" if context.handle is None else f"{context.handle:#x}"
@@ -61,7 +51,7 @@ class Live(NamedTuple):
         return "\n".join(lines)
 
 
-def look_at(socket: Socket) -> LiveSocket:
+def look_at(socket):
     """Read what can be read without disturbing anybody."""
     fd = endpoint = None
     in_use = False
@@ -75,7 +65,7 @@ def look_at(socket: Socket) -> LiveSocket:
     return LiveSocket(type_name_of(socket.type), in_use, fd, endpoint)
 
 
-def live() -> Live:
+def live():
     """Return the open contexts and sockets of this process, and a count of pins.
 
     Nothing is changed by looking: no event is consumed, and ZMQ_EVENTS is not read.

@@ -1,14 +1,9 @@
 """What the reader of a monitor receives: the events of zmq_socket_monitor()."""
 
-from __future__ import annotations
-
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from collections import namedtuple  # typing would take longer to import than zraw
 
 from zraw import constants
-
-if TYPE_CHECKING:
-    from zraw.socket import Socket
 
 NAMES = {
     value: name
@@ -17,42 +12,37 @@ NAMES = {
 }
 
 
-class MonitorEvent(NamedTuple):
+class MonitorEvent(namedtuple("MonitorEvent", "event name value address")):
     """An event of version 1: what happened, a number about it, and the endpoint.
 
     value: a descriptor, an errno, milliseconds, a ZMQ_PROTOCOL_ERROR_... or a ZAP
         status code, by the event.
     """
 
-    event: int
-    name: str
-    value: int
-    address: str
+    __slots__ = ()
 
 
-class MonitorEventV2(NamedTuple):
+class MonitorEventV2(
+    namedtuple("MonitorEventV2", "event name values local_address remote_address")
+):
     """An event of version 2: what happened, numbers about it, and both endpoints.
 
     values: one, as in version 1; two for ZMQ_EVENT_PIPES_STATS, the lengths of the
         queues of what goes out and of what comes in.
     """
 
-    event: int
-    name: str
-    values: tuple[int, ...]
-    local_address: str
-    remote_address: str
+    __slots__ = ()
 
 
-def name_of(event: int) -> str:
+def name_of(event):
     return NAMES.get(event, f"event {event:#x}")
 
 
-def text(frame: bytes) -> str:
+def text(frame):
     return frame.decode("utf-8", "surrogateescape")
 
 
-def recv_event(reader: Socket, flags: int = 0) -> MonitorEvent:
+def recv_event(reader, flags=0):
     """Receive an event from the reader that Socket.monitor() returned.
 
     C call: zmq_msg_recv(), zmq_msg_more()
@@ -72,7 +62,7 @@ def recv_event(reader: Socket, flags: int = 0) -> MonitorEvent:
     return MonitorEvent(event, name_of(event), value, text(frames[1]))
 
 
-def recv_event_v2(reader: Socket, flags: int = 0) -> MonitorEventV2:
+def recv_event_v2(reader, flags=0):
     """Receive an event from the reader that Socket.monitor_versioned() returned.
 
     C call: zmq_msg_recv(), zmq_msg_more()

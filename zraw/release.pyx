@@ -27,7 +27,6 @@ from zraw.libzmq cimport (
 from zraw.process cimport block_signals, fork_generation, monotonic_ns, nap
 
 import _thread
-import threading
 
 cdef extern from *:
     """
@@ -265,10 +264,12 @@ cdef bint ensure_thread() except -1:
     PyThread_acquire_lock(alarm, 1)
     # Noted before the start, which lets other threads run: they may pin meanwhile.
     thread_generation = fork_generation
-    thread = threading.Thread(target=release_loop, name="zraw-release", daemon=True)
     try:
+        import threading  # not needed before, and a large part of `import zraw`
+        thread = threading.Thread(target=release_loop, name="zraw-release",
+                                  daemon=True)
         thread.start()
-    except RuntimeError:
+    except (ImportError, RuntimeError):
         thread_generation = 0
         return False
     except BaseException:
