@@ -67,8 +67,8 @@ except ModuleNotFoundError as _error:
     if not str(_error.name).startswith("zraw."):
         raise
     raise ImportError(
-        f"zraw is not built in {_path.dirname(__file__)}: run 'pip install -e .' there, "
-        "or start Python elsewhere to use the installed one"
+        f"zraw is not built in {_path.dirname(__file__)}: run 'pip install -e .' "
+        "there, or start Python elsewhere to use the installed one"
     ) from _error
 
 __version__ = "0.1.0"
