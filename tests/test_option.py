@@ -272,3 +272,8 @@ def test_bind__plain_server_that_enforces_a_missing_domain(sock):
     assert server.bind("inproc://server") == "inproc://server"
     for options in ({"PLAIN_SERVER": 1}, {"ZAP_ENFORCE_DOMAIN": 1}):
         sock(zraw.ZMQ_REP, **options).connect("inproc://server")
+
+
+def test_setsockopt__refused_text_is_shown_as_it_was_given(sock):
+    with pytest.raises(zraw.InvalidArgument, match=r"= '::1/999'"):
+        sock(zraw.ZMQ_PULL).setsockopt(zraw.ZMQ_TCP_ACCEPT_FILTER, "::1/999")

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from zraw.context cimport Context
 from zraw.guard cimport GuardedSocket
@@ -8,6 +8,7 @@ cdef class ConnectingSocket(GuardedSocket):
     cdef readonly Context context
     cdef set routing_ids          # given to peers by ZMQ_CONNECT_ROUTING_ID
     cdef bytes next_routing_id    # that the next connect() gives, or None
+    cdef uint32_t wss_keys        # 1: ZMQ_WSS_KEY_PEM is set, 2: ZMQ_WSS_CERT_PEM
     cdef object __weakref__
 
     cdef int keep_reading(self, str call) except -1

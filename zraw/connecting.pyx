@@ -6,7 +6,7 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from libc.errno cimport EADDRINUSE, EINTR
+from libc.errno cimport EADDRINUSE, EINTR, EINVAL
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -33,6 +33,7 @@ from zraw.libzmq cimport (
     zmq_disconnect_peer,
     zmq_errno,
     zmq_getsockopt,
+    zmq_has,
     zmq_join,
     zmq_leave,
     zmq_setsockopt,
@@ -45,11 +46,18 @@ from zraw.libzmq cimport (
 from zraw.option cimport c_string, get_option, set_option
 
 cdef enum:
-    DGRAM = 18  # ZMQ_DGRAM, a draft type
+    DGRAM = 18  # ZMQ_DGRAM and the like: drafts
+    WSS_KEY_PEM = 103
+    WSS_CERT_PEM = 104
 
 # The type of the reader, by that of the monitor.
 cdef dict READERS = {ZMQ_PAIR: ZMQ_PAIR, ZMQ_PUB: ZMQ_SUB, ZMQ_PUSH: ZMQ_PULL}
 cdef uint32_t monitors = 0    # made so far; each has a name and a number of its own
+
+
+cdef bint is_wss(object endpoint) except -1:
+    return (endpoint_bytes(endpoint, "bind()").startswith(b"wss://")
+            and zmq_has("WSS"))
 
 
 cdef class ConnectingSocket(GuardedSocket):
@@ -95,6 +103,8 @@ cdef class ConnectingSocket(GuardedSocket):
         set_option(self, number, value, type)
         if number == ZMQ_CONNECT_ROUTING_ID:
             self.next_routing_id = bytes(value)
+        elif number == WSS_KEY_PEM or number == WSS_CERT_PEM:
+            self.wss_keys |= 1 if number == WSS_KEY_PEM else 2
 
     def bind(self, endpoint):
         """Accept connections on an endpoint; return the endpoint really bound.
@@ -114,6 +124,9 @@ cdef class ConnectingSocket(GuardedSocket):
         cdef char last[1024]
         cdef size_t size = sizeof(last)
         cdef int rc
+        if self.wss_keys != 3 and is_wss(endpoint):
+            fail(EINVAL, f"bind({endpoint!r}): ZMQ_WSS_KEY_PEM and ZMQ_WSS_CERT_PEM "
+                 "come first")  # libzmq would abort the process
         endpoint_call(self, zmq_bind, endpoint, "bind")
         self.detour &= ~<uint32_t> UNBOUND
         rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)

@@ -1,6 +1,6 @@
 """Endpoints: what is refused before libzmq sees it, and the calls that take one."""
 
-from libc.errno cimport EINTR, EINVAL
+from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
 
 from zraw.error cimport fail
@@ -72,5 +72,6 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
             err = socket.run_handlers(call) or EINTR
     if err:
         leave(socket)
-        fail(err, call)
+        # EAGAIN is left over: libzmq sets no errno for a malformed tipc address.
+        fail(EINVAL if err == EAGAIN else err, call)
     return 0

@@ -268,6 +268,7 @@ cdef int set_option(GuardedSocket socket, int option, object value,
     cdef Py_buffer view
     cdef bint held = False
     cdef const void *data = &number
+    cdef object given = value
     cdef size_t size = sizeof(int)
     _, c_type, access = find(option, kind, "setsockopt()")
     call = f"setsockopt({option_name(option)})"
@@ -317,7 +318,7 @@ cdef int set_option(GuardedSocket socket, int option, object value,
         if held:
             PyBuffer_Release(&view)
     if rc < 0:
-        what = "" if "s" in access else f" = {value!r}"
+        what = "" if "s" in access else f" = {given!r}"
         fail(err, socket.describe(call + what)
              + (": it can only be read" if "w" not in access else ""))
     return 0
