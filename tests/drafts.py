@@ -61,3 +61,44 @@ def of(group: str, data: bytes = b"x") -> zraw.Message:
     message = zraw.Message(data)
     message.set_group(group)
     return message
+
+
+# For programs whose every call is refused; see programs.py.
+REFUSALS = """
+import resource, socket as plain, struct
+DRAFT, VERSION = zraw.has("draft"), zraw.version()
+
+def must(error, naming, call):
+    "The call is refused with just this class, and a text that names the argument."
+    try:
+        call()
+    except Exception as caught:
+        assert type(caught) is error, repr(caught)
+        assert naming in str(caught), repr(caught)
+    else:
+        raise AssertionError(f"let through: {naming}")
+
+def make(*types):
+    made = [context.socket(type) for type in types]
+    for socket in made:
+        socket.setsockopt(zraw.ZMQ_LINGER, 0)
+        socket.setsockopt(zraw.ZMQ_RCVTIMEO, 5000)
+        socket.setsockopt(zraw.ZMQ_SNDTIMEO, 5000)
+    return made
+
+def drafts(call):
+    "Without drafts, say so; return whether there are any."
+    if not DRAFT:
+        must(zraw.NotSupported, "draft API", call)
+    return DRAFT
+
+def udp():
+    with plain.socket(plain.AF_INET, plain.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"udp://127.0.0.1:{probe.getsockname()[1]}"
+
+def of(group, data=b"x"):
+    message = zraw.Message(data)
+    message.set_group(group)
+    return message
+"""

@@ -11,6 +11,7 @@ cdef class ConnectingSocket(GuardedSocket):
     cdef uint32_t wss_keys        # 1: ZMQ_WSS_KEY_PEM is set, 2: ZMQ_WSS_CERT_PEM
     cdef object __weakref__
 
+    cdef str transport_of(self, object endpoint, str call)
     cdef int keep_reading(self, str call) except -1
     cdef object start_monitor(self, object endpoint, uint64_t events, int version,
                               int kind, str call)

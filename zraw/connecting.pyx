@@ -12,9 +12,18 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from zraw.endpoint cimport endpoint_bytes, endpoint_call, refuse_zap_abort
 from zraw.error cimport fail, fail_draft
-from zraw.guard cimport UNBOUND, GuardedSocket, enter, leave, to_int, to_number
+from zraw.guard cimport (
+    UDP,
+    UNBOUND,
+    GuardedSocket,
+    enter,
+    leave,
+    to_int,
+    to_number,
+)
 from zraw.libzmq cimport (
     EFSM,
+    ENOCOMPATPROTO,
     ZMQ_CONNECT_ROUTING_ID,
     ZMQ_FD,
     ZMQ_LAST_ENDPOINT,
@@ -53,11 +62,6 @@ cdef enum:
 # The type of the reader, by that of the monitor.
 cdef dict READERS = {ZMQ_PAIR: ZMQ_PAIR, ZMQ_PUB: ZMQ_SUB, ZMQ_PUSH: ZMQ_PULL}
 cdef uint32_t monitors = 0    # made so far; each has a name and a number of its own
-
-
-cdef bint is_wss(object endpoint) except -1:
-    return (endpoint_bytes(endpoint, "bind()").startswith(b"wss://")
-            and zmq_has("WSS"))
 
 
 cdef class ConnectingSocket(GuardedSocket):
@@ -124,7 +128,8 @@ cdef class ConnectingSocket(GuardedSocket):
         cdef char last[1024]
         cdef size_t size = sizeof(last)
         cdef int rc
-        if self.wss_keys != 3 and is_wss(endpoint):
+        cdef str transport = self.transport_of(endpoint, "bind()")
+        if transport == "wss" and self.wss_keys != 3 and zmq_has("WSS"):
             fail(EINVAL, f"bind({endpoint!r}): ZMQ_WSS_KEY_PEM and ZMQ_WSS_CERT_PEM "
                  "come first")  # libzmq would abort the process
         endpoint_call(self, zmq_bind, endpoint, "bind")
@@ -133,7 +138,9 @@ cdef class ConnectingSocket(GuardedSocket):
         leave(self)
         if rc < 0:
             return endpoint if isinstance(endpoint, str) else endpoint.decode()
-        return (<bytes> (<char *> last)).decode("utf-8", "surrogateescape")
+        bound = (<bytes> (<char *> last)).decode("utf-8", "surrogateescape")
+        # libzmq leaves it out for udp.
+        return bound if "://" in bound else f"{transport}://{bound}"
 
     def connect(self, endpoint):
         """Connect to an endpoint, now and whenever the connection breaks.
@@ -146,13 +153,25 @@ cdef class ConnectingSocket(GuardedSocket):
 
         Raises: as bind().
         """
+        cdef str transport = self.transport_of(endpoint, "connect()")
         endpoint_call(self, zmq_connect, endpoint, "connect")
+        if transport == "udp":
+            self.detour |= UDP
         if self.next_routing_id is not None:
             if self.routing_ids is None:
                 self.routing_ids = set()
             self.routing_ids.add(self.next_routing_id)
             self.next_routing_id = None
         leave(self)
+
+    cdef str transport_of(self, object endpoint, str call):
+        """Return "tcp" and so on, if the socket's type can have it."""
+        cdef bytes text = endpoint_bytes(endpoint, call)
+        cdef str transport = text.partition(b"://")[0].decode("latin-1")
+        if self.type == DGRAM and transport != "udp":
+            # libzmq takes it, and aborts the process at the next send.
+            fail(ENOCOMPATPROTO, f"{self.describe(call)}: {endpoint!r}")
+        return transport
 
     def unbind(self, endpoint):
         """Stop accepting connections on an endpoint.
@@ -383,16 +402,13 @@ cdef class ConnectingSocket(GuardedSocket):
                 text = b"inproc://zraw.monitor.%d" % monitors
             address = text
         if text.startswith(b"inproc://"):
-            # Connected before libzmq binds: there is no moment without a reader, for
-            # which libzmq's threads would wait.
+            # All that may fail for want of something comes before the monitor starts.
             reader = self.context.socket(READERS[kind])
             zmq_setsockopt(reader.ptr, ZMQ_RCVHWM, &nothing, sizeof(nothing))
             zmq_setsockopt(reader.ptr, ZMQ_LINGER, &nothing, sizeof(nothing))
             if kind == ZMQ_PUB:
                 zmq_setsockopt(reader.ptr, ZMQ_SUBSCRIBE, b"", 0)
         try:
-            if reader is not None:
-                reader.connect(text)
             enter(self, call)
             if version:
                 rc = zmq_socket_monitor_versioned(self.ptr, address, events, version,
@@ -400,6 +416,10 @@ cdef class ConnectingSocket(GuardedSocket):
             else:
                 rc = zmq_socket_monitor(self.ptr, address, <int> events)
             err = zmq_errno() if rc < 0 else 0
+            # Without a handler of signals in between: libzmq's threads wait for it.
+            while not err and reader is not None and zmq_connect(
+                    reader.ptr, address) < 0:
+                err = zmq_errno() if zmq_errno() != EINTR else 0
             leave(self)
             if err:
                 self.raise_errno(err, f"{call}: {endpoint!r}")

@@ -14,6 +14,7 @@ from zraw.guard cimport (
     ZRAW_CLOSING,
     ZRAW_PARKED,
     GuardedSocket,
+    members,
     socket_int,
     to_address,
     to_int,
@@ -292,7 +293,7 @@ cdef class Context:
     @property
     def sockets(self):
         """The open sockets of the context, as a list."""
-        return list(self.open_sockets)
+        return members(self.open_sockets)
 
     @property
     def closed(self):
@@ -423,10 +424,16 @@ cdef class Context:
         return f"<zraw.Context with {len(self.open_sockets)} open socket(s)>"
 
 
-def open_contexts():
+cdef list mine():
     """Return the contexts of this process that are not terminated."""
-    return [context for context in contexts
+    return [context for context in members(contexts)
             if (<Context> context).generation == fork_generation]
+
+
+def open_contexts():
+    """Return (context, its address) of those; None for one being terminated."""
+    return [(context, <uintptr_t> (<Context> context).ptr or None)
+            for context in mine()]
 
 
 cdef int close_sockets(Context context, bint given, int linger,
@@ -439,7 +446,7 @@ cdef int close_sockets(Context context, bint given, int linger,
     cdef GuardedSocket socket
     cdef int left = 0, own
     cdef void *ptr
-    for item in list(context.open_sockets):
+    for item in members(context.open_sockets):
         socket = <GuardedSocket> item
         if socket.generation != fork_generation:
             context.open_sockets.discard(item)
@@ -472,16 +479,16 @@ def at_exit():
     cdef int left
     cdef int64_t start = monotonic_ns()
     cdef int64_t deadline
-    mine = open_contexts()
+    cdef list all_mine = mine()
     begin_exit()
     count_anew_after_fork(0)
-    for item in mine:
+    for item in all_mine:
         context = item
         count_anew_after_fork(context.linger_at_exit)
         close_sockets(context, True, context.linger_at_exit, True)
         if context.ptr != NULL and not context.borrowed:
             zmq_ctx_shutdown(context.ptr)
-    for item in mine:
+    for item in all_mine:
         context = item
         left = close_sockets(context, True, context.linger_at_exit, True)
         while left and monotonic_ns() < start + 200 * 1000000LL:

@@ -67,6 +67,7 @@ cdef enum:
     ENVELOPED = 4   # REQ: commands are looked at before every request
     BROKEN = 8      # REQ that lost its peer in mid-message: close is all it can do
     UNBOUND = 16    # DGRAM: libzmq aborts the process if it sends before it is bound
+    UDP = 32        # DGRAM, and RADIO over udp: libzmq looks at no size, nor at a pipe
 
 
 cdef class GuardedSocket:
@@ -116,6 +117,7 @@ cdef inline void leave(GuardedSocket socket) noexcept nogil:
     zraw_give(&socket.busy)
 
 
+cdef list members(object weak_set)
 cdef list hold(list sockets, str call)
 cdef void release_all(list held) noexcept
 cdef int check_not_terminated(list held, str call) except -1

@@ -17,6 +17,8 @@ from zraw.libzmq cimport (
     ENOTSOCK,
     ETERM,
     ZMQ_DONTWAIT,
+    ZMQ_FD,
+    ZMQ_LAST_ENDPOINT,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
     ZMQ_RCVTIMEO,
@@ -78,9 +80,25 @@ cdef str type_name(int type):
     return TYPE_NAMES.get(type, f"socket type {type}")
 
 
-def type_name_of(int type):
-    """type_name(), for Python."""
-    return type_name(type)
+def look_at(GuardedSocket socket not None):
+    """Return (type, in use, ZMQ_FD, ZMQ_LAST_ENDPOINT); None if it is not open.
+
+    Nothing is changed by it, not even the errno of the last failed call.
+    """
+    cdef char endpoint[1024]
+    cdef size_t size = sizeof(endpoint)
+    cdef int fd, rc
+    if socket.generation != fork_generation:
+        return None
+    name = type_name(socket.type)
+    if not zraw_take(&socket.busy, 1):
+        return name, True, None, None
+    endpoint[0] = 0
+    fd = socket_int(socket.ptr, ZMQ_FD)
+    rc = zmq_getsockopt(socket.ptr, ZMQ_LAST_ENDPOINT, endpoint, &size)
+    leave(socket)
+    text = (<bytes> (<char *> endpoint)).decode("utf-8", "surrogateescape")
+    return name, False, fd if fd >= 0 else None, None if rc < 0 else text
 
 
 cdef object to_number(object value, str what, object low, object high):
@@ -283,7 +301,7 @@ cdef class GuardedSocket:
         cdef Watcher watcher
         self.stop_monitor()
         if self.watchers is not None:
-            for item in list(self.watchers):
+            for item in members(self.watchers):
                 watcher = item
                 watcher.closing(self)
             self.watchers = None
@@ -295,6 +313,12 @@ cdef class Watcher:
 
     cdef int closing(self, GuardedSocket socket) except -1:
         return 0
+
+
+cdef list members(object weak_set):
+    """Return what is in a WeakSet; another thread may change it meanwhile."""
+    return [item for item in [ref() for ref in list(weak_set.data)]
+            if item is not None]
 
 
 cdef list hold(list sockets, str call):

@@ -2,10 +2,8 @@
 
 from collections import namedtuple  # typing would take longer to import than zraw
 
-from zraw import constants
 from zraw.context import open_contexts
-from zraw.error import SocketInUse, ZMQError
-from zraw.guard import type_name_of
+from zraw.guard import look_at
 from zraw.release import pinned
 
 
@@ -51,20 +49,6 @@ class Live(namedtuple("Live", "contexts pins")):
         return "\n".join(lines)
 
 
-def look_at(socket):
-    """Read what can be read without disturbing anybody."""
-    fd = endpoint = None
-    in_use = False
-    try:
-        endpoint = socket.getsockopt(constants.ZMQ_LAST_ENDPOINT)
-        fd = socket.fileno()
-    except SocketInUse:
-        in_use = True
-    except ZMQError:
-        pass  # terminated, closed meanwhile, or a type without ZMQ_FD
-    return LiveSocket(type_name_of(socket.type), in_use, fd, endpoint)
-
-
 def live():
     """Return the open contexts and sockets of this process, and a count of pins.
 
@@ -72,11 +56,8 @@ def live():
     A socket that another thread is using is only said to be in use.
     """
     contexts = []
-    for context in open_contexts():
-        try:
-            handle = context.handle
-        except ZMQError:
-            handle = None
-        sockets = sorted(map(look_at, context.sockets), key=str)
+    for context, handle in open_contexts():
+        found = map(look_at, context.sockets)
+        sockets = sorted((LiveSocket(*row) for row in found if row), key=str)
         contexts.append(LiveContext(handle, tuple(sockets)))
     return Live(tuple(contexts), pinned())

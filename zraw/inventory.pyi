@@ -1,7 +1,5 @@
 from typing import NamedTuple
 
-from zraw.socket import Socket
-
 class LiveSocket(NamedTuple):
     type: str
     in_use: bool
@@ -16,5 +14,4 @@ class Live(NamedTuple):
     contexts: tuple[LiveContext, ...]
     pins: int
 
-def look_at(socket: Socket) -> LiveSocket: ...
 def live() -> Live: ...

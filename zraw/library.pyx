@@ -87,19 +87,19 @@ def sleep(seconds):
     Raises: what a signal handler raises; ValueError if it is negative.
     """
     cdef int whole = to_int(seconds, "sleep(): seconds")
-    cdef int64_t left, end = monotonic_ns() + whole * <int64_t> 1000000000
+    cdef int64_t left = whole * <int64_t> 1000000000
+    cdef int64_t end = monotonic_ns() + left
     if whole < 0:
         raise ValueError(f"sleep(): seconds: 0 or more, not {whole}")
-    while whole >= 0:
+    while left > 0:
         with nogil:
-            zmq_sleep(whole if ZRAW_SLICE < 0 else min(whole, 1))
             # A signal ends it early, and it knows no parts of a second.
-            left = end - monotonic_ns()
-            if 0 < left < 1000000000:
+            if left >= 1000000000:
+                zmq_sleep(<int> (left // 1000000000) if ZRAW_SLICE < 0 else 1)
+            else:
                 nap(left // 1000 + 1)
-                left = end - monotonic_ns()
         PyErr_CheckSignals()
-        whole = <int> (left // 1000000000) if left > 0 else -1
+        left = end - monotonic_ns()
 
 
 check_library()

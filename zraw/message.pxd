@@ -10,7 +10,6 @@ cdef class Message:
     cdef uint32_t exports      # views alive
     cdef bint live             # not closed
     cdef bint writable         # made by init_size, neither sent nor copied
-    cdef bint grouped          # set_group was called: libzmq bears that once
 
     cdef int refuse(self, str call) except -1
     cdef int reset(self) except -1

@@ -116,7 +116,6 @@ cdef class Message:
         zmq_msg_close(&self.msg)
         zmq_msg_init(&self.msg)
         self.writable = False
-        self.grouped = False
         return 0
 
     @staticmethod
@@ -183,6 +182,9 @@ cdef class Message:
         cdef int rc
         if <void *> zmq_msg_init_buffer == NULL:
             fail_draft("Message.init_buffer()")
+        if not PyObject_CheckBuffer(data):
+            raise TypeError("Message.init_buffer(): data: bytes or another buffer, "
+                            f"not {type(data).__name__}")
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         rc = zmq_msg_init_buffer(&message.msg, view.buf, view.len)
         if rc < 0:
@@ -220,7 +222,7 @@ cdef class Message:
             leave(socket)
             if err:
                 socket.raise_errno(err, "Message.send()")
-            self.writable = self.grouped = False
+            self.writable = False
         finally:
             unclaim(self)
         drain()
@@ -280,7 +282,6 @@ cdef class Message:
             claim(source, "Message.move(): source")
             zmq_msg_move(&self.msg, &source.msg)
             self.writable, source.writable = source.writable, False
-            self.grouped, source.grouped = source.grouped, False
             unclaim(source)
         finally:
             unclaim(self)
@@ -309,7 +310,6 @@ cdef class Message:
                 look(source, "Message.copy(): source")
             zmq_msg_copy(&self.msg, &source.msg)
             self.writable = source.writable = False
-            self.grouped = source.grouped
             unclaim(source)
         finally:
             unclaim(self)
@@ -465,7 +465,7 @@ cdef class Message:
         group: str or bytes of at most ZMQ_GROUP_MAX_LENGTH bytes, no NUL.
 
         Raises: ValueError if it is too long (libzmq would cut it);
-            InvalidArgument (EINVAL) the second time (libzmq would lose memory);
+            InvalidArgument (EINVAL) if it has a group (libzmq would corrupt it);
             NotSupported (ENOTSUP) without libzmq's draft API.
         Since: libzmq 4.2.0
         """
@@ -478,10 +478,9 @@ cdef class Message:
         look(self, "Message.set_group()")
         cdef int rc = -1
         cdef int err = EINVAL
-        if not self.grouped:
+        if zmq_msg_group(&self.msg)[0] == 0:
             rc = zmq_msg_set_group(&self.msg, name)
             err = zmq_errno() if rc < 0 else 0
-            self.grouped = rc == 0
         unclaim(self)
         if rc < 0:
             fail(err, f"Message.set_group({group!r})")
@@ -556,7 +555,7 @@ cdef Py_ssize_t recv_message(GuardedSocket socket, Message message, int flags,
         if err:
             message.reset()
             socket.raise_errno(err, call)
-        message.writable = message.grouped = False
+        message.writable = False
         size = zmq_msg_size(&message.msg)
     finally:
         unclaim(message)

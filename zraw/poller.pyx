@@ -65,6 +65,7 @@ cdef class Wait(Waiter):
     cdef Poller poller
     cdef list entries                # of the poller; they stay alive
     cdef PyObject *list              # the same
+    cdef bint endless
     cdef int wanted                  # 0: one event, by zmq_poller_wait()
     cdef zmq_poller_event_t first
     cdef zmq_poller_event_t *found   # room for `wanted` events
@@ -80,6 +81,10 @@ cdef class Wait(Waiter):
             self.entries = self.poller.entries
             self.list = <PyObject *> self.entries
             self.poller.arrange(call)
+            if self.endless and not self.poller.wakeable:
+                raise ValueError(f"{call}: timeout: -1, but there is nothing to wait "
+                                 "for")
+            self.native = self.poller.ptr != NULL or not self.poller.wakeable
             Waiter.take(self, call)
         except BaseException:
             self.poller.end()
@@ -465,12 +470,8 @@ cdef class Poller(Watcher):
         """Wait for at most `wanted` events; 0: for one."""
         cdef Wait waiter = Wait.__new__(Wait)
         cdef int milliseconds = to_milliseconds(timeout, f"{call}: timeout")
-        self.begin(call)
-        self.end()
-        if milliseconds < 0 and not self.wakeable:
-            raise ValueError(f"{call}: timeout: -1, but there is nothing to wait for")
         waiter.poller = self
-        waiter.native = self.ptr != NULL
+        waiter.endless = milliseconds < 0
         waiter.found = &waiter.first
         if wanted:
             wanted = min(wanted, max(1, <int> len(self.entries)))

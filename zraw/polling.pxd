@@ -4,7 +4,7 @@ from zraw.guard cimport GuardedSocket, Watcher
 cdef class Waiter(Watcher):
     cdef list sockets    # to be held while it waits
     cdef list held       # those of them that are held now, each once
-    cdef bint native     # libzmq waits with a zmq_poller of its own
+    cdef bint native     # libzmq waits with a zmq_poller, or does not look at all
 
     cdef int look(self, long timeout) noexcept nogil
     cdef int take(self, str call) except -1

@@ -155,10 +155,11 @@ cdef class Items(Waiter):
         cdef zmq_pollitem_t *item
         cdef Py_ssize_t i
         try:
-            pairs = list(pairs)
+            iterator = iter(pairs)
         except TypeError:
             raise TypeError(f"{call}: items: an iterable of (socket or fd, events), "
                             f"not {type(pairs).__name__}") from None
+        pairs = list(iterator)
         check_count(len(pairs), call)
         self.items = <zmq_pollitem_t *> PyMem_Malloc(
             max(1, len(pairs)) * sizeof(zmq_pollitem_t))
@@ -215,7 +216,7 @@ cdef int to_fd(object item, str what) except -1:
 
 cdef int check_count(Py_ssize_t count, str call) except -1:
     """Refuse more items than poll(2) takes: libzmq would abort the process."""
-    if count > 16 and count > zraw_open_max():
+    if count > 4 and count > zraw_open_max():
         raise ValueError(f"{call}: at most {zraw_open_max()} items, as many as files "
                          f"may be open, not {count}")
     return 0
@@ -273,7 +274,12 @@ def ppoll(items, timeout=-1, sigmask=None):
         fail_draft("ppoll()")
     if sigmask is not None:
         zraw_no_signals(&signals)
-        for number in sigmask:
+        try:
+            numbers = iter(sigmask)
+        except TypeError:
+            raise TypeError("ppoll(): sigmask: an iterable of signal numbers, or None, "
+                            f"not {type(sigmask).__name__}") from None
+        for number in numbers:
             if zraw_add_signal(&signals, to_int(number, "ppoll(): sigmask")) < 0:
                 raise ValueError(f"ppoll(): sigmask: no signal has number {number}")
         waiter.mask = &signals

@@ -5,35 +5,178 @@ from libc.errno cimport EINTR
 
 from zraw.error cimport fail
 from zraw.guard cimport GuardedSocket, check_not_terminated, hold, release_all
-from zraw.libzmq cimport zmq_errno, zmq_proxy, zmq_proxy_steerable
+from zraw.libzmq cimport (
+    ENOTSUP,
+    ZMQ_DONTWAIT,
+    ZMQ_IO_THREADS,
+    ZMQ_PAIR,
+    zmq_bind,
+    zmq_close,
+    zmq_connect,
+    zmq_ctx_new,
+    zmq_ctx_set,
+    zmq_ctx_term,
+    zmq_errno,
+    zmq_has,
+    zmq_proxy,
+    zmq_proxy_steerable,
+    zmq_send,
+    zmq_socket,
+    zmq_version,
+)
+
+import _signal
+import os
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    typedef struct { int ends[2]; } zraw_waker;
+    static int zraw_waker_start(zraw_waker *waker, void (*wake)(void *), void *argument)
+    { (void)waker; (void)wake; (void)argument; return -1; }
+    static void zraw_waker_stop(zraw_waker *waker) { (void)waker; }
+    #else
+    #include <fcntl.h>
+    #include <pthread.h>
+    #include <signal.h>
+    #include <unistd.h>
+    typedef struct {
+        int ends[2];    /* of the pipe that Python writes signal numbers into */
+        pthread_t thread;
+        void (*wake)(void *);
+        void *argument;
+    } zraw_waker;
+
+    static void *zraw_waker_run(void *argument)
+    {
+        zraw_waker *waker = argument;
+        unsigned char number;
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+        /* 0 is no signal, but the end. */
+        if (read(waker->ends[0], &number, 1) == 1 && number)
+            waker->wake(waker->argument);
+        return NULL;
+    }
+
+    static int zraw_waker_start(zraw_waker *waker, void (*wake)(void *), void *argument)
+    {
+        waker->wake = wake;
+        waker->argument = argument;
+        if (pipe(waker->ends) < 0)
+            return -1;
+        fcntl(waker->ends[0], F_SETFD, FD_CLOEXEC);
+        fcntl(waker->ends[1], F_SETFD, FD_CLOEXEC);
+        fcntl(waker->ends[1], F_SETFL, O_NONBLOCK);
+        if (pthread_create(&waker->thread, NULL, zraw_waker_run, waker) == 0)
+            return 0;
+        close(waker->ends[0]);
+        close(waker->ends[1]);
+        return -1;
+    }
+
+    static void zraw_waker_stop(zraw_waker *waker)
+    {
+        (void)!write(waker->ends[1], "", 1);
+        pthread_join(waker->thread, NULL);
+        close(waker->ends[0]);
+        close(waker->ends[1]);
+    }
+    #endif
+    """
+    ctypedef struct zraw_waker:
+        int ends[2]
+    int zraw_waker_start(zraw_waker *waker, void (*wake)(void *) noexcept nogil,
+                         void *argument) nogil
+    void zraw_waker_stop(zraw_waker *waker) nogil
+
+cdef bint waking = False    # a zraw_waker is at work
+
+
+cdef void terminate(void *socket) noexcept nogil:
+    zmq_send(socket, b"TERMINATE", 9, ZMQ_DONTWAIT)
 
 
 cdef void *pointer(GuardedSocket socket) noexcept:
     return NULL if socket is None else socket.ptr
 
 
+cdef int run(list sockets, bint steerable) noexcept:
+    """Run a proxy until it ends; return its errno, 0 for TERMINATE."""
+    cdef void *frontend = pointer(sockets[0])
+    cdef void *backend = pointer(sockets[1])
+    cdef void *capture = pointer(sockets[2])
+    cdef void *control = pointer(sockets[3])
+    cdef int rc
+    with nogil:
+        if steerable:
+            rc = zmq_proxy_steerable(frontend, backend, capture, control)
+        else:
+            rc = zmq_proxy(frontend, backend, capture)
+        return zmq_errno() if rc < 0 else 0
+
+
+cdef int run_wakeable(list sockets) noexcept:
+    """run() of a plain proxy in the main thread, which has the signals.
+
+    While a message waits for room libzmq's proxy does not sleep, and a signal would
+    interrupt it by chance only.  So it gets a control socket, of a context of its own,
+    and is told to terminate when a signal has come: that counts as EINTR.
+    """
+    global waking
+    cdef zraw_waker waker
+    cdef void *context = zmq_ctx_new()
+    cdef void *inner = NULL
+    cdef void *outer = NULL
+    cdef void *frontend = pointer(sockets[0])
+    cdef void *backend = pointer(sockets[1])
+    cdef void *capture = pointer(sockets[2])
+    cdef int rc, err
+    zmq_ctx_set(context, ZMQ_IO_THREADS, 0)
+    inner = zmq_socket(context, ZMQ_PAIR)
+    outer = zmq_socket(context, ZMQ_PAIR)
+    if (inner != NULL and outer != NULL and zmq_bind(inner, b"inproc://control") == 0
+            and zmq_connect(outer, b"inproc://control") == 0
+            and zraw_waker_start(&waker, terminate, outer) == 0):
+        before = _signal.set_wakeup_fd(waker.ends[1], warn_on_full_buffer=False)
+        waking = True
+        with nogil:
+            rc = zmq_proxy_steerable(frontend, backend, capture, inner)
+            err = zmq_errno() if rc < 0 else EINTR
+            zraw_waker_stop(&waker)
+        waking = False
+        try:
+            _signal.set_wakeup_fd(before)
+        except (OSError, ValueError):
+            pass  # it was closed meanwhile
+    else:
+        err = zmq_errno()
+    if inner != NULL:
+        zmq_close(inner)
+    if outer != NULL:
+        zmq_close(outer)
+    with nogil:
+        while zmq_ctx_term(context) < 0 and zmq_errno() == EINTR:
+            pass
+    return err
+
+
 cdef int forward(list sockets, bint steerable, str call) except -1:
     """Run a proxy over [frontend, backend, capture, control], None for one missing."""
+    import threading  # late: it would be a large part of `import zraw`
     cdef list given = [socket for socket in sockets if socket is not None]
     cdef list held
-    cdef void *frontend
-    cdef void *backend
-    cdef void *capture
-    cdef void *control
-    cdef int rc, err = EINTR
+    cdef int err = EINTR
+    cdef bint wakeable = (
+        not steerable and sockets[0] is not sockets[1]
+        and threading.get_ident() == threading.main_thread().ident)
     while err == EINTR:
         # With every guard free: handlers may use the sockets, and close them.
         PyErr_CheckSignals()
         held = hold(given, call)
         check_not_terminated(held, call)
-        frontend, backend = pointer(sockets[0]), pointer(sockets[1])
-        capture, control = pointer(sockets[2]), pointer(sockets[3])
-        with nogil:
-            if steerable:
-                rc = zmq_proxy_steerable(frontend, backend, capture, control)
-            else:
-                rc = zmq_proxy(frontend, backend, capture)
-            err = zmq_errno() if rc < 0 else 0
+        err = run_wakeable(sockets) if wakeable else run(sockets, steerable)
         release_all(held)
     if err:
         fail(err, call)
@@ -44,13 +187,13 @@ def proxy(GuardedSocket frontend not None, GuardedSocket backend not None,
           GuardedSocket capture=None):
     """Forward messages between two sockets until their context is terminated.
 
-    C call: zmq_proxy()
+    C call: zmq_proxy(); zmq_proxy_steerable() in the main thread
 
     frontend, backend: ZMQ_ROUTER and ZMQ_DEALER, ZMQ_XSUB and ZMQ_XPUB, ZMQ_PULL
         and ZMQ_PUSH, or one socket twice.
     capture: gets a copy of every message: ZMQ_PUB, ZMQ_PUSH, ZMQ_DEALER or ZMQ_PAIR.
 
-    Signal handlers run, and the proxy goes on; libzmq may drop the message that it
+    Signal handlers run, and the proxy begins anew: libzmq may drop the message that it
     is forwarding at that moment.  Context.shutdown() in another thread ends it.
 
     Waits: until the context is shut down; it never returns.
@@ -78,7 +221,30 @@ def proxy_steerable(GuardedSocket frontend not None, GuardedSocket backend not N
     message, on any type, and ends with an error on types that cannot send.  Both
     count differently: 4.3.4 messages, later ones frames.
 
+    While it is paused and a message waits, libzmq may spin: a signal is then noticed
+    by chance, sooner or later.  A handler that returns makes the proxy begin anew,
+    neither paused nor with the statistics it had.
+
     Waits: until TERMINATE comes, or the context is shut down.
     Raises: as proxy().
     """
+    cdef int major, minor, patch
+    if control is not None and (control is frontend or control is backend):
+        # Every message would be a command, and mostly an unknown one.
+        raise ValueError("proxy_steerable(): control: a socket of its own")
+    if control is not None and frontend is backend and zmq_has("draft"):
+        zmq_version(&major, &minor, &patch)
+        if (major, minor, patch) >= (4, 3, 5):
+            # It would add the control socket to a poller that it has not made.
+            fail(ENOTSUP, "proxy_steerable(): one socket twice, and a control socket")
     forward([frontend, backend, capture, control], True, "proxy_steerable()")
+
+
+def forget_waker():
+    """In a forked child: the pipe is the parent's, and a signal would go there."""
+    if waking:
+        _signal.set_wakeup_fd(-1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_waker)

@@ -8,8 +8,9 @@ Functions here return 0, or the errno, with the guard of the socket still held.
 They raise only what a signal handler raised, with the guard given back.
 """
 
-from libc.errno cimport EAGAIN, EINTR
+from libc.errno cimport EAGAIN, EINTR, EINVAL, EMSGSIZE
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport strlen
 
 from zraw.error cimport fail
 from zraw.guard cimport (
@@ -17,6 +18,7 @@ from zraw.guard cimport (
     ENVELOPED,
     LB_TAIL,
     TIMED,
+    UDP,
     UNBOUND,
     GuardedSocket,
     leave,
@@ -28,6 +30,7 @@ from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
     ZMQ_EVENTS,
     ZMQ_PAIR,
+    ZMQ_POLLOUT,
     ZMQ_PUSH,
     ZMQ_REQ,
     ZMQ_SNDMORE,
@@ -35,8 +38,12 @@ from zraw.libzmq cimport (
     zmq_errno,
     zmq_msg_close,
     zmq_msg_copy,
+    zmq_msg_group,
     zmq_msg_init,
     zmq_msg_send,
+    zmq_msg_size,
+    zmq_poll,
+    zmq_pollitem_t,
     zmq_send,
     zmq_send_const,
 )
@@ -50,6 +57,8 @@ cdef extern from *:
     void set_errno "zraw_set_errno"(int err) noexcept nogil
 
 cdef enum:
+    DGRAM = 18            # ZMQ_DGRAM, a draft type
+    UDP_MAX = 8192        # bytes of libzmq's buffer for a datagram
     SLOW_NS = 200000      # a send that took longer gives up the GIL next time
     TIMING_INTERVAL = 15  # while fast: so many at 200 us are still under 5 ms
 
@@ -101,12 +110,47 @@ cdef void note_more(GuardedSocket socket, int flags) noexcept nogil:
             socket.detour |= LB_TAIL
 
 
+cdef int writable(void *ptr, void *argument, int flags) noexcept nogil:
+    """Wait for ZMQ_POLLOUT as long as a send may."""
+    cdef zmq_pollitem_t item
+    cdef int rc
+    item.socket = ptr
+    item.events = ZMQ_POLLOUT
+    rc = zmq_poll(&item, 1, socket_int(ptr, ZMQ_SNDTIMEO))
+    if rc == 0:
+        set_errno(EAGAIN)
+    return rc - 1 if rc <= 0 else 0
+
+
+cdef int check_datagram(GuardedSocket socket, frame_t *frame, int flags,
+                        str call) except -1:
+    """Refuse what libzmq would write beyond its buffer for udp, or to no pipe."""
+    cdef size_t size = frame.size
+    if frame.msg != NULL:
+        size = zmq_msg_size(frame.msg)
+    if socket.type != DGRAM:
+        if frame.msg != NULL and <void *> zmq_msg_group != NULL:
+            size += strlen(zmq_msg_group(frame.msg))
+        return EMSGSIZE if size + 1 > UDP_MAX else 0
+    if socket.more:
+        return EMSGSIZE if size > UDP_MAX else 0
+    if socket_int(socket.ptr, ZMQ_EVENTS) & ZMQ_POLLOUT:
+        return 0
+    # No room; or no pipe, if udp could not be had in the background.
+    return EAGAIN if flags & ZMQ_DONTWAIT else socket.block(
+        writable, NULL, 0, ZMQ_SNDTIMEO, call)
+
+
 cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,
                     str call) except -1:
     """Send one frame under the caller's flags, as C does."""
     cdef int rc, err
     if socket.detour & (BROKEN | UNBOUND):
         return EFSM
+    if socket.detour & UDP:
+        err = check_datagram(socket, frame, flags, call)
+        if err:
+            return err
     if socket.detour & LB_TAIL:
         # These types never wait in mid-message.  Should the peer be gone, libzmq
         # drops the rest of the message if the call is a waiting one; a trial
@@ -164,6 +208,12 @@ cdef int send_frames(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
     cdef int more = 0, rc = 0, err
     if count == 1:
         return send_frame(socket, frames, flags, call)
+    if socket.type == DGRAM:
+        # libzmq would keep the address, and take the next message for its body.
+        if count != 2:
+            return EINVAL
+        if frames[1].size > UDP_MAX:
+            return EMSGSIZE
     while True:
         err = send_frame(socket, frames, flags | ZMQ_SNDMORE, call)
         if err:

@@ -12,6 +12,7 @@ from zraw.error cimport fail
 from zraw.guard cimport (
     ENVELOPED,
     TIMED,
+    UDP,
     UNBOUND,
     ZRAW_CLOSING,
     check_flags,
@@ -118,8 +119,8 @@ cdef class Socket(ConnectingSocket):
             self.detour |= TIMED
         elif self.type == ZMQ_REQ:
             self.detour |= ENVELOPED
-        elif self.type == DGRAM and not self.borrowed:
-            self.detour |= UNBOUND
+        elif self.type == DGRAM:
+            self.detour |= UDP | (0 if self.borrowed else UNBOUND)
         self.generation = fork_generation
         context.add(self)
         return 0
@@ -415,7 +416,7 @@ cdef class Socket(ConnectingSocket):
                 message.reset()
                 if err != EAGAIN:
                     self.raise_errno(err, "try_recv_msg()")
-            message.writable = message.grouped = False
+            message.writable = False
         finally:
             unclaim(message)
         drain()

@@ -132,6 +132,7 @@ cdef class Timers:
         cdef int number = to_int(timer_id, "Timers.cancel(): timer_id")
         cdef int err
         self.begin("Timers.cancel()")
+        self.known(number, "Timers.cancel()")
         err = zmq_errno() if zmq_timers_cancel(self.ptr, number) < 0 else 0
         self.handlers.pop(number, None)
         self.deferred.pop(number, None)
