@@ -22,6 +22,11 @@ def test_atomic_counter_new__begins_at_zero(counter):
     assert counter.value() == 0
 
 
+def test_atomic_counter_value__changes_nothing(counter):
+    counter.set(5)
+    assert [counter.value(), counter.value()] == [5, 5]
+
+
 def test_atomic_counter_inc__returns_the_value_before(counter):
     assert [counter.inc() for _ in range(4)] == [0, 1, 2, 3]
     assert counter.value() == 4

@@ -218,6 +218,19 @@ def test_msg_send__refuses_wrong_sockets_and_flags(both, name):
             call(both[0 if name == "send" else 1], wrong)
 
 
+@pytest.mark.parametrize("size", [0, 1, 33, 34, 100_000])
+def test_msg_size__is_that_of_the_body(pair, size):
+    push, pull = pair(zraw.ZMQ_PUSH, zraw.ZMQ_PULL, "tcp")
+    message = zraw.Message(bytes(size))
+    assert message.size() == size
+    message.send(push)
+    assert message.size() == 0
+    assert pull.recv_msg(message).size() == size
+    message.close()
+    with pytest.raises(zraw.InvalidHandle):
+        message.size()
+
+
 def test_msg_more__over_a_multipart_message(both):
     push, pull = both
     push.send_multipart([b"1", LONG, b"3"])

@@ -72,6 +72,8 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
             err = socket.run_handlers(call) or EINTR
     if err:
         leave(socket)
-        # EAGAIN is left over: libzmq sets no errno for a malformed tipc address.
-        fail(EINVAL if err == EAGAIN else err, call)
+        # Left over: libzmq sets no errno for a malformed tipc address.
+        if err == EAGAIN and text.startswith(b"tipc:"):
+            err = EINVAL
+        fail(err, call)
     return 0

@@ -5,6 +5,7 @@ def proxy(
     backend: GuardedSocket,
     capture: GuardedSocket | None = None,
 ) -> None: ...
+def forget_waker() -> None: ...
 def proxy_steerable(
     frontend: GuardedSocket,
     backend: GuardedSocket,
