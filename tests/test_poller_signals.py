@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from test_signals import INTERRUPT, PENDING
 
 from programs import check
+from test_signals import INTERRUPT, PENDING
 
 MAKE = """
 import atexit

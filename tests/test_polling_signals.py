@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from test_signals import INTERRUPT, PENDING
 
 from programs import check, lines
+from test_signals import INTERRUPT, PENDING
 
 ITEMS = "[(pull, 1), (push, 2), (r, 1), (pull, 1)]"
 PIPE = "r, w = os.pipe()\n"

@@ -7,11 +7,11 @@ import threading
 import time
 
 import pytest
-from test_signals import INTERRUPT
 
 import zraw
 from conftest import wait_until
 from programs import check
+from test_signals import INTERRUPT
 
 PAIRS = {
     "router-dealer": (zraw.ZMQ_ROUTER, zraw.ZMQ_DEALER),

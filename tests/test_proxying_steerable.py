@@ -7,11 +7,11 @@ import struct
 import threading
 
 import pytest
-from test_signals import INTERRUPT
 
 import zraw
 from conftest import wait_until
 from programs import check
+from test_signals import INTERRUPT
 
 VERSION = zraw.version()
 BROKEN = VERSION == (4, 3, 5)  # PAUSE and RESUME; every word is answered

@@ -132,7 +132,7 @@ def test_recv__message_as_argument_names_recv_msg(pair):
             pull.recv(wrong)
 
 
-def test_recv_into__returns_full_size_of_a_cut_frame(pair):
+def test_recv__into_memory_returns_the_full_size_of_a_cut_frame(pair):
     push, pull = pair(zraw.ZMQ_PUSH, zraw.ZMQ_PULL)
     target = bytearray(b"----")
     push.send_many([b"ab", b"abcdef", b""])
