@@ -18,6 +18,7 @@ from libc.stddef cimport size_t
 from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
+    ZMQ_SNDMORE,
     zmq_errno,
     zmq_msg_close,
     zmq_msg_data,
@@ -35,12 +36,31 @@ from zraw.process cimport nap
 from zraw.receiving cimport LARGE, body, copy_memory, recv_frame
 from zraw.release cimport drain, pin
 from zraw.sending cimport (
+    begin_again,
     frame_t,
     on_short_path,
     refuse_open_message,
     send_frame,
     send_frames,
 )
+
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define ZRAW_FREE_THREADED 1
+    #else
+    #define ZRAW_FREE_THREADED 0
+    #endif
+    """
+    const bint FREE_THREADED "ZRAW_FREE_THREADED"
+    bint PyList_CheckExact(object items)
+    bint PyTuple_CheckExact(object items)
+    PyObject **PySequence_Fast_ITEMS(object items)
+    Py_ssize_t PySequence_Fast_GET_SIZE(object items)
+    # Of objects that somebody else holds: no reference is counted.
+    bint is_bytes "PyBytes_CheckExact"(PyObject *item)
+    char *bytes_data "PyBytes_AS_STRING"(PyObject *item)
+    Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject *item)
 
 cdef enum:
     FEW = 8                # frames that need no allocation
@@ -183,14 +203,59 @@ cdef int send_one(GuardedSocket socket, object data, int flags, str call,
     return err
 
 
+cdef bint are_short(GuardedSocket socket, object items):
+    """True for a list or tuple of exact bytes that are neither pinned nor large.
+
+    Nothing else runs while the GIL is held, so they may be read where they are.
+    """
+    cdef PyObject **item
+    cdef Py_ssize_t i
+    if FREE_THREADED or not (PyList_CheckExact(items) or PyTuple_CheckExact(items)):
+        return False
+    item = PySequence_Fast_ITEMS(items)
+    for i in range(PySequence_Fast_GET_SIZE(items)):
+        if not is_bytes(item[i]) or <size_t> bytes_size(item[i]) >= socket.short_limit:
+            return False
+    return True
+
+
+cdef Py_ssize_t offer_short(GuardedSocket socket, object parts) noexcept:
+    """Offer a message of short bytes; return -1, or the index of a refused frame."""
+    cdef PyObject **part = PySequence_Fast_ITEMS(parts)
+    cdef Py_ssize_t i, last = PySequence_Fast_GET_SIZE(parts) - 1
+    cdef int flags, rc
+    if not on_short_path(socket):
+        return 0
+    for i in range(last + 1):
+        flags = ZMQ_DONTWAIT | ZMQ_SNDMORE if i < last else ZMQ_DONTWAIT
+        rc = zmq_send(socket.ptr, bytes_data(part[i]), bytes_size(part[i]), flags)
+        while rc < 0 and i and zmq_errno() == EINTR:
+            rc = zmq_send(socket.ptr, bytes_data(part[i]), bytes_size(part[i]), flags)
+        if rc < 0:
+            return i
+    return -1
+
+
 cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
     """Send one message."""
     cdef frame_t few[FEW]
     cdef frame_t *frames = few
-    cdef tuple items = frames_of(parts, "send_multipart()", -1)
-    cdef Py_ssize_t count = len(items), planned = 0, i
+    cdef tuple items
+    cdef Py_ssize_t count, refused = 0, planned = 0, i
     cdef bint sent = False
-    cdef int err
+    cdef int err = 0
+    if are_short(socket, parts) and 0 < PySequence_Fast_GET_SIZE(parts) <= FEW:
+        enter(socket, "send_multipart()")
+        refuse_open_message(socket, flags, "send_multipart()")
+        refused = offer_short(socket, parts)
+        err = zmq_errno()
+        if refused <= 0:
+            leave(socket)
+        if refused < 0:
+            drain()
+            return 0
+    items = frames_of(parts, "send_multipart()", -1)
+    count = len(items)
     if count > FEW:
         frames = <frame_t *> PyMem_Malloc(count * sizeof(frame_t))
         if frames == NULL:
@@ -199,9 +264,14 @@ cdef int send_parts(GuardedSocket socket, object parts, int flags) except -1:
         while planned < count:
             plan(socket, &frames[planned], items[planned], "send_multipart()", planned)
             planned += 1
-        enter(socket, "send_multipart()")
-        refuse_open_message(socket, flags, "send_multipart()")
-        err = send_frames(socket, frames, count, flags, "send_multipart()")
+        if refused:
+            err = begin_again(socket, frames, count, refused, err, "send_multipart()")
+        else:
+            enter(socket, "send_multipart()")
+            refuse_open_message(socket, flags, "send_multipart()")
+            err = 0
+        if not err:
+            err = send_frames(socket, frames, count, flags, "send_multipart()")
         leave(socket)
         if err:
             socket.raise_errno(err, "send_multipart()")
@@ -234,17 +304,12 @@ cdef int breathe(GuardedSocket socket, Py_ssize_t done, size_t *volume,
 cdef Py_ssize_t send_batch(GuardedSocket socket, object messages,
                            int flags) except -1:
     """Send many messages; return how many were accepted."""
-    cdef tuple items
-    cdef object item
     if not isinstance(messages, (list, tuple)):
         raise TypeError("send_many(): messages: a list or tuple of messages, not "
                         f"{type(messages).__name__}")
-    items = tuple(messages)
-    for item in items:
-        if not PyBytes_CheckExact(item) or (
-                <size_t> PyBytes_GET_SIZE(item) >= socket.short_limit):
-            return send_planned(socket, items, flags)
-    return send_bytes(socket, items, flags)
+    if are_short(socket, messages):
+        return send_bytes(socket, messages, flags)
+    return send_planned(socket, tuple(messages), flags)
 
 
 cdef Py_ssize_t finish(GuardedSocket socket, Py_ssize_t sent, int err) except -1:
@@ -256,27 +321,40 @@ cdef Py_ssize_t finish(GuardedSocket socket, Py_ssize_t sent, int err) except -1
     return sent
 
 
-cdef Py_ssize_t send_bytes(GuardedSocket socket, tuple items, int flags) except -1:
-    """Send messages that are all short bytes."""
-    cdef Py_ssize_t sent = 0
+cdef Py_ssize_t send_bytes(GuardedSocket socket, object messages,
+                           int flags) except -1:
+    """Send messages for which are_short() holds."""
+    cdef PyObject **item = PySequence_Fast_ITEMS(messages)
+    cdef Py_ssize_t count = PySequence_Fast_GET_SIZE(messages), sent = 0, size
     cdef size_t volume = 0
     cdef frame_t frame
+    cdef tuple kept = None   # from when others may run, and change the list
+    cdef bint refused
     cdef int err = 0
     frame.msg = NULL
     frame.constant = False
     enter(socket, "send_many()")
     refuse_open_message(socket, flags, "send_many()")
     try:
-        for item in items:
-            frame.data = PyBytes_AS_STRING(item)
-            frame.size = PyBytes_GET_SIZE(item)
-            if not on_short_path(socket) or zmq_send(
-                    socket.ptr, frame.data, frame.size, flags | ZMQ_DONTWAIT) < 0:
+        while sent < count:
+            size = bytes_size(item[sent])
+            refused = not on_short_path(socket) or zmq_send(
+                socket.ptr, bytes_data(item[sent]), size, ZMQ_DONTWAIT) < 0
+            if not refused and (sent + 1) % BREATH and volume + size < BREATH_BYTES:
+                sent += 1
+                volume += size
+                continue
+            if kept is None:
+                kept = tuple(messages)
+                item = PySequence_Fast_ITEMS(kept)
+            if refused:
+                frame.data = bytes_data(item[sent])
+                frame.size = size
                 err = send_frame(socket, &frame, flags, "send_many()")
                 if err:
                     break
             sent += 1
-            volume += frame.size
+            volume += size
             err = breathe(socket, sent, &volume, "send_many()")
             if err:
                 break

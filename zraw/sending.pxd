@@ -31,5 +31,7 @@ cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,
                     str call) except -1
 cdef int send_frames(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
                      int flags, str call) except -1
+cdef int begin_again(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
+                     Py_ssize_t refused, int err, str call) except -1
 cdef void note_more(GuardedSocket socket, int flags) noexcept nogil
 cdef int refuse_open_message(GuardedSocket socket, int flags, str call) except -1

@@ -229,20 +229,30 @@ cdef int send_frames(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
         note_more(socket, 0)
         if not err:
             return 0
-        if err != EAGAIN:
+        err = begin_again(socket, frames, count, i, err, call)
+        if err:
             return err
-        # The peer died in mid-message and nobody gets the first part of it.
-        if socket.type == ZMQ_PUSH or socket.type == ZMQ_DEALER:
-            # If the refused frame was not the last, libzmq now drops frames up
-            # to the last one.  Hand it those, or it drops the next message.
-            if more:
-                for i in range(i + 1, count):
-                    more = ZMQ_SNDMORE if i < count - 1 else 0
-                    rc = put(socket.ptr, &frames[i], ZMQ_DONTWAIT | more)
-                    while rc < 0 and zmq_errno() == EINTR:
-                        rc = put(socket.ptr, &frames[i], ZMQ_DONTWAIT | more)
-        elif socket.type != ZMQ_PAIR:
-            socket.detour |= BROKEN
-            leave(socket)
-            fail(EFSM, f"{socket.describe(call)}: the peer left in mid-message, and "
-                 "libzmq cannot send it again: close this socket")
+
+
+cdef int begin_again(GuardedSocket socket, frame_t *frames, Py_ssize_t count,
+                     Py_ssize_t refused, int err, str call) except -1:
+    """After a refusal in mid-message return 0 if it may be sent from frame one."""
+    cdef Py_ssize_t i
+    cdef int more, rc
+    if err != EAGAIN:
+        return err
+    # The peer died in mid-message and nobody gets the first part of it.
+    if socket.type == ZMQ_PUSH or socket.type == ZMQ_DEALER:
+        # If the refused frame was not the last, libzmq now drops frames up to the
+        # last one.  Hand it those, or it drops the next message.
+        for i in range(refused + 1, count):
+            more = ZMQ_SNDMORE if i < count - 1 else 0
+            rc = put(socket.ptr, &frames[i], ZMQ_DONTWAIT | more)
+            while rc < 0 and zmq_errno() == EINTR:
+                rc = put(socket.ptr, &frames[i], ZMQ_DONTWAIT | more)
+    elif socket.type != ZMQ_PAIR:
+        socket.detour |= BROKEN
+        leave(socket)
+        fail(EFSM, f"{socket.describe(call)}: the peer left in mid-message, and "
+             "libzmq cannot send it again: close this socket")
+    return 0
