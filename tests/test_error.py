@@ -215,7 +215,7 @@ def test_error__real_failures_have_their_class(sock, ctx, tmp_path):
         zraw.NotSupported: push.recv,
         zraw.InvalidState: sock(zraw.ZMQ_REQ).recv,
         zraw.ProtocolNotSupported: lambda: push.bind("nosuch://x"),
-        zraw.IncompatibleProtocol: lambda: push.bind("epgm://127.0.0.1;239.0.0.1:9"),
+        zraw.IncompatibleProtocol: lambda: push.bind("udp://127.0.0.1:9"),
         zraw.NotFound: lambda: push.unbind("inproc://x"),
         zraw.InvalidArgument: lambda: push.getsockopt(zraw.ZMQ_SUBSCRIBE),
     }
