@@ -286,11 +286,14 @@ def test_connect__port_limits_are_not_too_narrow(sock):
         "tcp://[::1]:1",
         "tcp://127.0.0.1:0;127.0.0.1:9",
         "tcp://localhost:9",
-        "ws://127.0.0.1:9/a:b",
         "ipc:///tmp/x:99999",
         "inproc://a:99999",
     ):
         push.connect(fine)
+    try:
+        push.connect("ws://127.0.0.1:9/a:b")
+    except zraw.InvalidArgument:
+        assert zraw.version() > (4, 3, 5)  # libzmq's own reading of it
 
 
 def test_close__twice_does_nothing_and_then_all_calls_raise(ctx):
