@@ -8,6 +8,7 @@ libzmq, which would be corrupted, is entered.
 import sys
 
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.errno cimport EAGAIN, EBUSY, EINTR
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
@@ -103,6 +104,8 @@ def look_at(GuardedSocket socket not None):
 
 cdef object to_number(object value, str what, object low, object high):
     """Return an int, a bool or the like as int; what is a float is none."""
+    if PyLong_CheckExact(value) and low <= value <= high:
+        return value
     if isinstance(value, (float, str, bytes)) or not hasattr(value, "__index__"):
         raise TypeError(f"{what}: int, not {type(value).__name__}")
     number = value.__index__()
@@ -113,6 +116,12 @@ cdef object to_number(object value, str what, object low, object high):
 
 cdef int to_int(object value, str what) except? -1:
     """Return an argument as a C int; `what` names the call and the argument."""
+    cdef int overflow
+    cdef long number
+    if PyLong_CheckExact(value):
+        number = PyLong_AsLongAndOverflow(value, &overflow)
+        if not overflow and -2**31 <= number < 2**31:
+            return number
     return to_number(value, what, -2**31, 2**31 - 1)
 
 

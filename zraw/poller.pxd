@@ -25,4 +25,4 @@ cdef class Poller(Watcher):
     cdef object entry_of(self, object item, str call)
     cdef int set_events(self, object item, object events, str call) except -1
     cdef int unregister(self, object item, str call) except -1
-    cdef list wait_for(self, int wanted, object timeout, str call)
+    cdef list wait_for(self, int wanted, int milliseconds, str call)

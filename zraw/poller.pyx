@@ -298,7 +298,8 @@ cdef class Poller(Watcher):
             (EBUSY); InvalidHandle (EFAULT) if the poller is destroyed; ValueError
             for -1 if there is nothing to wait for.
         """
-        return self.wait_for(0, timeout, "Poller.wait()")[0]
+        return self.wait_for(0, to_milliseconds(timeout, "Poller.wait(): timeout"),
+                             "Poller.wait()")[0]
 
     def wait_all(self, n, timeout=-1):
         """Wait until something registered is ready; return at most `n` such events.
@@ -313,7 +314,9 @@ cdef class Poller(Watcher):
         Raises: as wait().
         """
         cdef Py_ssize_t wanted = to_size(n, "Poller.wait_all(): n", 1)
-        return self.wait_for(min(wanted, 2**31 - 1), timeout, "Poller.wait_all()")
+        return self.wait_for(
+            min(wanted, 2**31 - 1),
+            to_milliseconds(timeout, "Poller.wait_all(): timeout"), "Poller.wait_all()")
 
     cdef int begin(self, str call) except -1:
         """Take the poller for a call, or raise."""
@@ -466,10 +469,9 @@ cdef class Poller(Watcher):
             self.end()
         return 0
 
-    cdef list wait_for(self, int wanted, object timeout, str call):
+    cdef list wait_for(self, int wanted, int milliseconds, str call):
         """Wait for at most `wanted` events; 0: for one."""
         cdef Wait waiter = Wait.__new__(Wait)
-        cdef int milliseconds = to_milliseconds(timeout, f"{call}: timeout")
         waiter.poller = self
         waiter.endless = milliseconds < 0
         waiter.found = &waiter.first

@@ -2,7 +2,9 @@
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.tuple cimport PyTuple_CheckExact
 from libc.errno cimport EINTR
 from libc.stdint cimport int64_t
 
@@ -61,6 +63,7 @@ cdef extern from *:
     long zraw_open_max()
     const int ZRAW_SETSIZE
 
+cdef int EVENTS = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI
 # libzmq sleeps in microseconds of 32 bits if it has nothing to wait for.
 cdef long LONGEST = 1000000
 
@@ -168,16 +171,22 @@ cdef class Items(Waiter):
         self.given = []
         self.sockets = []
         for i in range(len(pairs)):
-            try:
-                what, events = pairs[i]
-            except (TypeError, ValueError):
-                raise TypeError(f"{call}: items[{i}]: (socket or fd, events), not "
-                                f"{pairs[i]!r}") from None
+            pair = pairs[i]
+            if PyTuple_CheckExact(pair) and len(<tuple> pair) == 2:
+                what, events = (<tuple> pair)[0], (<tuple> pair)[1]
+            else:
+                try:
+                    what, events = pair
+                except (TypeError, ValueError):
+                    raise TypeError(f"{call}: items[{i}]: (socket or fd, events), not "
+                                    f"{pair!r}") from None
             item = &self.items[i]
             item.socket = NULL
             item.fd = 0
             item.revents = 0
-            item.events = to_events(events, f"{call}: items[{i}]: events")
+            item.events = plain_events(events)
+            if item.events < 0:  # only now, for making the text takes its time
+                item.events = to_events(events, f"{call}: items[{i}]: events")
             if isinstance(what, GuardedSocket):
                 socket = what
                 item.socket = socket.ptr
@@ -195,10 +204,20 @@ cdef class Items(Waiter):
                 if self.items[i].revents]
 
 
+cdef short plain_events(object events):
+    """Return a set of events that is an int and nothing else, or -1."""
+    cdef int overflow
+    cdef long wanted
+    if not PyLong_CheckExact(events):
+        return -1
+    wanted = PyLong_AsLongAndOverflow(events, &overflow)
+    return wanted if not overflow and not wanted & ~EVENTS else -1
+
+
 cdef short to_events(object events, str what) except -1:
     """Return a set of events as libzmq's short."""
     cdef int wanted = to_int(events, what)
-    if wanted & ~(ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI):
+    if wanted & ~EVENTS:
         raise ValueError(f"{what}: of ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR and "
                          f"ZMQ_POLLPRI, not {wanted}")
     return wanted
@@ -222,8 +241,7 @@ cdef int check_count(Py_ssize_t count, str call) except -1:
     return 0
 
 
-cdef list wait_for(Items waiter, object items, object timeout, str call):
-    cdef int milliseconds = to_milliseconds(timeout, f"{call}: timeout")
+cdef list wait_for(Items waiter, object items, int milliseconds, str call):
     waiter.read(items, call)
     if milliseconds < 0 and not waiter.count:
         raise ValueError(f"{call}: items: nothing to wait for, and for ever")
@@ -250,7 +268,8 @@ def poll(items, timeout=-1):
     Raises: ContextTerminated (ETERM); NotASocket (ENOTSOCK) if one is closed;
         SocketInUse (EBUSY); ValueError for -1 without items.
     """
-    return wait_for(Items(), items, timeout, "poll()")
+    return wait_for(Items.__new__(Items), items,
+                    to_milliseconds(timeout, "poll(): timeout"), "poll()")
 
 
 def ppoll(items, timeout=-1, sigmask=None):
@@ -284,7 +303,8 @@ def ppoll(items, timeout=-1, sigmask=None):
                 raise ValueError(f"ppoll(): sigmask: no signal has number {number}")
         waiter.mask = &signals
     waiter.masked = True
-    return wait_for(waiter, items, timeout, "ppoll()")
+    return wait_for(waiter, items, to_milliseconds(timeout, "ppoll(): timeout"),
+                    "ppoll()")
 
 
 cdef short poll_socket(GuardedSocket socket, int timeout, short events) except -1:
