@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 import subprocess
@@ -68,6 +69,20 @@ def pair(
     return make
 
 
+@pytest.fixture(params=["inproc", "ipc", "tcp"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Make endpoints to be bound, all of one transport."""
+    numbers = itertools.count()
+
+    def make() -> str:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        return endpoint(request.param, folder)
+
+    make.transport = request.param  # type: ignore[attr-defined]
+    return make
+
+
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that comes between zraw and libzmq; see shim.py."""
@@ -125,3 +140,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.002)
+
+
+def is_inside(socket: zraw.Socket) -> bool:
+    """Whether another thread waits in a call on the socket."""
+    try:
+        socket.getsockopt(zraw.ZMQ_LINGER)
+    except zraw.SocketInUse:
+        return True
+    return False

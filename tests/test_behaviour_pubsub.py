@@ -15,20 +15,6 @@ SOON = 50  # ms: long enough for what must not come, were it on its way
 MANUAL = ["XPUB_MANUAL", "XPUB_MANUAL_LAST_VALUE"]
 
 
-@pytest.fixture(params=TRANSPORTS)
-def where(request, tmp_path):
-    """Make endpoints to be bound, all of one transport."""
-    numbers = itertools.count()
-
-    def make():
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
-        return endpoint(request.param, folder)
-
-    make.transport = request.param
-    return make
-
-
 @pytest.fixture
 def joined(sock, where):
     """Make an XPUB, and sockets of another kind that are connected to it."""

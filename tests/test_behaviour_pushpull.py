@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket as plain
 import time
 
@@ -19,20 +18,6 @@ TRANSPORTS = ["inproc", "ipc", "tcp"]
 PEERS = 5
 SOON = 50  # ms: long enough for what must not come, were it on its way
 MANY = 3000  # more than any limit here, the default one of both sides too
-
-
-@pytest.fixture(params=TRANSPORTS)
-def where(request, tmp_path):
-    """Make endpoints to be bound, all of one transport."""
-    numbers = itertools.count()
-
-    def make():
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
-        return endpoint(request.param, folder)
-
-    make.transport = request.param
-    return make
 
 
 @pytest.fixture(params=["ipc", "tcp"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket as plain
 
 import pytest
@@ -14,20 +13,6 @@ DEALER, REP, REQ, ROUTER = zraw.ZMQ_DEALER, zraw.ZMQ_REP, zraw.ZMQ_REQ, zraw.ZMQ
 TRANSPORTS = ["inproc", "ipc", "tcp"]
 PEERS = 5
 SOON = 50  # ms: long enough for what must not come, were it on its way
-
-
-@pytest.fixture(params=TRANSPORTS)
-def where(request, tmp_path):
-    """Make endpoints to be bound, all of one transport."""
-    numbers = itertools.count()
-
-    def make():
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
-        return endpoint(request.param, folder)
-
-    make.transport = request.param
-    return make
 
 
 def readable(sockets):

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import zraw
-from conftest import wait_until
+from conftest import is_inside, wait_until
 from programs import BLOCKING, RECEIVES, check, lines
 
 # ---- threads
@@ -83,14 +83,6 @@ def test_socket__refused_calls_leave_the_waiting_one_alone(pair):
     push.send_multipart([b"a", b"b"])
     thread.join(5)
     assert got == [[b"a", b"b"]]
-
-
-def is_inside(socket):
-    try:
-        socket.getsockopt(zraw.ZMQ_LINGER)
-    except zraw.SocketInUse:
-        return True
-    return False
 
 
 def test_socket__may_move_between_threads(pair):

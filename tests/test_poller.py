@@ -15,7 +15,7 @@ import weakref
 import pytest
 
 import zraw
-from conftest import wait_until
+from conftest import is_inside, wait_until
 from programs import check
 
 IN, OUT, ERR, PRI = (
@@ -48,14 +48,6 @@ def pipe():
     ends = os.pipe()
     with open(ends[0], "rb", 0) as reader, open(ends[1], "wb", 0) as writer:
         yield reader, writer
-
-
-def is_inside(socket):
-    try:
-        socket.getsockopt(zraw.ZMQ_LINGER)
-    except zraw.SocketInUse:
-        return True
-    return False
 
 
 def raises(error, number, call, *args):

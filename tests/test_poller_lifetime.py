@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 import zraw
-from conftest import wait_until
+from conftest import is_inside, wait_until
 from programs import check
 
 IN, OUT = zraw.ZMQ_POLLIN, zraw.ZMQ_POLLOUT
@@ -25,14 +25,6 @@ class Data:
 def poller():
     with zraw.Poller() as made:
         yield made
-
-
-def is_inside(socket):
-    try:
-        socket.getsockopt(zraw.ZMQ_LINGER)
-    except zraw.SocketInUse:
-        return True
-    return False
 
 
 def raises(error, number, call, *args):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import zraw
-from conftest import wait_until
+from conftest import is_inside, wait_until
 from programs import check
 
 IN, OUT = zraw.ZMQ_POLLIN, zraw.ZMQ_POLLOUT
@@ -27,14 +27,6 @@ def absent():
             zraw.ppoll(items, timeout)
         assert caught.value.errno == errno.ENOTSUP
     return True
-
-
-def is_inside(socket):
-    try:
-        socket.getsockopt(zraw.ZMQ_LINGER)
-    except zraw.SocketInUse:
-        return True
-    return False
 
 
 def test_ppoll__sockets_and_descriptors(pair, sock):
