@@ -426,14 +426,16 @@ def test_ctx_close__of_an_inherited_context_and_then_one_of_its_own():
 
 
 def test_socket__thousand_are_made_and_closed_by_threads(ctx):
-    def work():
+    # Every name once: libzmq frees a closed socket's names in the background,
+    # and a thread that starts late may get the identity of one that ended.
+    def work(name):
         for number in range(250):
             with ctx.socket(zraw.ZMQ_DEALER) as socket:
-                socket.bind(f"inproc://{threading.get_ident()}.{number}")
+                socket.bind(f"inproc://{name}.{number}")
             done.append(True)
 
     done = []
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
