@@ -10,8 +10,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,18 @@ def endpoint(transport: str, folder: Path) -> str:
         "tcp": "tcp://127.0.0.1:*",
         "ws": "ws://127.0.0.1:*",
     }[transport]
+
+
+@pytest.fixture(params=["epoll", "select", "uvloop", "thread", "trio"])
+def on_loop(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Run a coroutine function on an event loop of each kind; see loops.py."""
+    from loops import run_on
+
+    def run(main: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+        return run_on(request.param, main, seconds)
+
+    run.kind = request.param  # type: ignore[attr-defined]
+    return run
 
 
 class Finished:

@@ -26,7 +26,8 @@ cdef extern from *:
                                            __ATOMIC_RELAXED);
     }
     static inline void zraw_give(uint32_t *busy) {
-        __atomic_fetch_sub(busy, 1, __ATOMIC_RELEASE);
+        /* Whoever arms the hook of a busy socket counts on its being seen next. */
+        __atomic_fetch_sub(busy, 1, __ATOMIC_SEQ_CST);
     }
     static inline int zraw_join(uint32_t *busy) {
         uint32_t seen = __atomic_load_n(busy, __ATOMIC_RELAXED);
@@ -35,6 +36,12 @@ cdef extern from *:
                                             __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
                 return 1;
         return 0;
+    }
+    static inline uint32_t zraw_arm(uint32_t *armed, uint32_t to) {
+        return __atomic_exchange_n(armed, to, __ATOMIC_SEQ_CST);
+    }
+    static inline uint32_t zraw_is_armed(uint32_t *armed) {
+        return __atomic_load_n(armed, __ATOMIC_SEQ_CST);
     }
     #else
     static inline int zraw_take(uint32_t *busy, uint32_t as) {
@@ -47,6 +54,12 @@ cdef extern from *:
     static inline int zraw_join(uint32_t *busy) {
         return *busy < ZRAW_CLOSING ? (++*busy, 1) : 0;
     }
+    static inline uint32_t zraw_arm(uint32_t *armed, uint32_t to) {
+        uint32_t before = *armed;
+        *armed = to;
+        return before;
+    }
+    static inline uint32_t zraw_is_armed(uint32_t *armed) { return *armed; }
     #endif
     #endif
     """
@@ -56,6 +69,8 @@ cdef extern from *:
     bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
     void zraw_give(uint32_t *busy) noexcept nogil
     bint zraw_join(uint32_t *busy) noexcept nogil
+    uint32_t zraw_arm(uint32_t *armed, uint32_t to) noexcept nogil
+    bint zraw_is_armed(uint32_t *armed) noexcept nogil
 
 # One libzmq call that may wait: 0 or more for success, -1 and errno.
 ctypedef int (*operation)(void *socket, void *argument, int flags) noexcept nogil
@@ -84,6 +99,8 @@ cdef class GuardedSocket:
     cdef size_t pin_limit         # exact bytes of this size or more are pinned
     cdef size_t short_limit       # those below this are copied with the GIL held
     cdef object watchers          # WeakSet of Watchers, or None
+    cdef object hook              # of zraw.aio, or None; see tell()
+    cdef uint32_t armed           # whether the next call on the socket calls it
     cdef GuardedSocket monitored  # the one whose events this one reads, or None
     cdef uint32_t monitor_serial  # of the monitor it has, or that it reads
 
@@ -112,9 +129,14 @@ cdef inline int enter(GuardedSocket socket, str call) except -1:
     return 0
 
 
-cdef inline void leave(GuardedSocket socket) noexcept nogil:
-    """Give the guard back."""
+cdef void tell(GuardedSocket socket) noexcept
+
+
+cdef inline void leave(GuardedSocket socket) noexcept:
+    """Give the guard back, and tell who waits on an event loop."""
     zraw_give(&socket.busy)
+    if zraw_is_armed(&socket.armed):
+        tell(socket)
 
 
 cdef list members(object weak_set)

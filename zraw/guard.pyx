@@ -7,8 +7,14 @@ libzmq, which would be corrupted, is entered.
 
 import sys
 
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport (
+    PyErr_CheckSignals,
+    PyErr_Fetch,
+    PyErr_Restore,
+    PyErr_WriteUnraisable,
+)
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
+from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, EBUSY, EINTR
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
@@ -18,6 +24,7 @@ from zraw.libzmq cimport (
     ENOTSOCK,
     ETERM,
     ZMQ_DONTWAIT,
+    ZMQ_EVENTS,
     ZMQ_FD,
     ZMQ_LAST_ENDPOINT,
     ZMQ_POLLIN,
@@ -79,6 +86,26 @@ cdef int socket_int(void *socket, int option) noexcept nogil:
 cdef str type_name(int type):
     """Return ZMQ_PUSH for 8, and so on."""
     return TYPE_NAMES.get(type, f"socket type {type}")
+
+
+cdef void tell(GuardedSocket socket) noexcept:
+    """Call the hook of zraw.aio, once: something was done with the socket.
+
+    ZMQ_FD is edge-triggered, and whatever enters libzmq swallows the edge that
+    somebody on an event loop waits for.  The hook only schedules a new look; it
+    may be called by any thread, in the middle of what a signal handler interrupts.
+    """
+    cdef PyObject *type
+    cdef PyObject *value
+    cdef PyObject *traceback
+    hook = socket.hook
+    if zraw_arm(&socket.armed, False) and hook is not None:
+        PyErr_Fetch(&type, &value, &traceback)
+        try:
+            hook(False)
+        except BaseException:
+            PyErr_WriteUnraisable(hook)
+        PyErr_Restore(type, value, traceback)
 
 
 def look_at(GuardedSocket socket not None):
@@ -305,10 +332,47 @@ cdef class GuardedSocket:
             zmq_socket_monitor(monitored.ptr, NULL, 0)
         return 0
 
+    @property
+    def _hook(self):
+        """What zraw.aio has told when the socket is used; see tell().
+
+        It is called with False once after _arm(), by the next call on the socket,
+        and with True when the socket is about to be closed.
+        """
+        return self.hook
+
+    @_hook.setter
+    def _hook(self, hook):
+        self.hook = hook
+
+    def _arm(self):
+        """Have the hook called by the next call on the socket; return ZMQ_EVENTS.
+
+        -1 while another thread is inside: the hook is called when it comes out.
+        """
+        cdef int events
+        zraw_arm(&self.armed, True)
+        if self.generation != fork_generation:
+            self.refuse("getsockopt(ZMQ_EVENTS)")
+        if not zraw_take(&self.busy, 1) and not (
+                self.shared and zraw_join(&self.busy)):
+            return -1
+        events = socket_int(self.ptr, ZMQ_EVENTS)
+        zraw_give(&self.busy)
+        # After ETERM every call has something to say.
+        return events if events >= 0 else ZMQ_POLLIN | ZMQ_POLLOUT
+
     cdef int detach(self) except -1:
         """Tell whoever has to know that the socket is about to be closed."""
         cdef Watcher watcher
         self.stop_monitor()
+        hook, self.hook = self.hook, None
+        zraw_arm(&self.armed, False)
+        if hook is not None:
+            try:
+                hook(True)
+            except BaseException:
+                PyErr_WriteUnraisable(hook)
         if self.watchers is not None:
             for item in members(self.watchers):
                 watcher = item

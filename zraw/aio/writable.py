@@ -1,0 +1,315 @@
+"""Writable: the half of a handle that sends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import zraw
+from zraw import Message, Socket
+from zraw.aio.base import Base, Data, OnDrain, check_callback
+from zraw.aio.edge import Entry, Push, is_awaitable
+from zraw.aio.loops import Wakeup
+from zraw.constants import ZMQ_DONTWAIT
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Unsent(Exception):
+    """Messages given to push_write() that were dropped; `count` says how many."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} message(s) dropped unsent")
+        self.count = count
+
+
+class PushedWrite(Push):
+    """Data of a push_write() in the queue of writers."""
+
+    __slots__ = ("data", "queue")
+
+    handle: Writable
+
+    def __init__(self, handle: Writable, queue: deque[Entry], data: Any) -> None:
+        self.handle = handle
+        self.queue = queue
+        self.data = data
+
+    def serve(self) -> bool:
+        handle = self.handle
+        try:
+            if handle._offer(self.data) is None:
+                return False
+        except zraw.SocketInUse:
+            return False  # its thread will come out, and the hook be called
+        except (zraw.ContextTerminated, zraw.NotASocket) as error:
+            handle.drop(error)
+            return False
+        except Exception as error:
+            handle._report("push_write", error)
+        self.queue.remove(self)
+        handle._note_pushed(-1)
+        return True
+
+
+class PushedCall(Push):
+    """A callable of a push_write(): it is asked for data when its turn has come."""
+
+    __slots__ = ("callback", "queue")
+
+    handle: Writable
+
+    def __init__(
+        self, handle: Writable, queue: deque[Entry], callback: OnDrain
+    ) -> None:
+        self.handle = handle
+        self.queue = queue
+        self.callback = callback
+
+    def serve(self) -> bool:
+        handle = self.handle
+        self.queue.remove(self)
+        data: Any = None
+        try:
+            data = self.callback(handle)
+            if is_awaitable(data):
+                close = getattr(data, "close", None)
+                data = close() if close else None
+                raise TypeError(
+                    "push_write(): the callable returns data, not a coroutine"
+                )
+            data = None if data is None else checked(data)
+        except Exception as error:
+            data = None
+            handle._report("push_write", error)
+        if data is not None:
+            # It comes before those that queued up behind the callable.
+            handle._push(data, first=True)
+        handle._note_pushed(-1)
+        return True
+
+
+def checked(data: Any) -> Any:
+    """Return what is to be sent later, if it can be; nobody can change it then."""
+    if isinstance(data, (bytes, Message)):
+        return data
+    if isinstance(data, (list, tuple)):
+        if not data:
+            raise ValueError("push_write(): a message has at least one frame")
+        return tuple(checked(part) for part in data)
+    if isinstance(data, str):
+        raise TypeError(
+            "push_write(): bytes, a buffer, a Message or a list of them, "
+            "not str: encode it"
+        )
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(
+            "push_write(): bytes, a buffer, a Message or a list of them, "
+            f"not {type(data).__name__}"
+        ) from None
+
+
+def offer(socket: Socket, message: Any) -> bool | None:
+    """Send a frame, or a tuple of frames, if that needs no waiting; None if not."""
+    if type(message) is not tuple:
+        return socket.try_send(message) or None
+    try:
+        socket.send_multipart(message, ZMQ_DONTWAIT)
+    except zraw.Again:
+        return None
+    return True
+
+
+class Writable(Base):
+    """The half that sends."""
+
+    _on_drain: OnDrain | None = None
+    _pushes = 0  # pushed messages that libzmq has not taken yet
+
+    def __init__(self, socket: Socket) -> None:
+        super().__init__(socket)
+        self._try_send = socket.try_send
+        self._drainers: set[Wakeup] = set()
+
+    async def send(self, data: Buffer) -> None:
+        """Send a frame, when it can be sent; what was sent is not cancelled.
+
+        data: bytes, any contiguous buffer, or a Message, which is empty after.
+
+        Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK), InvalidState
+            (EFSM), HostUnreachable (EHOSTUNREACH), SocketInUse (EBUSY); BufferError
+            if a Message has views alive.
+        """
+        edge = self._edge
+        if not edge.writers:
+            loop = edge.loop
+            if loop.spare > 0:
+                loop.spare -= 1
+                if self._try_send(data):
+                    return
+                await edge.turn_to_write(
+                    self._peer_of((data,)), partial(self._offer, data)
+                )
+                return
+        await self._give((data,), partial(self._offer, data))
+
+    async def send_multipart(self, parts: Iterable[Buffer]) -> None:
+        """Send a message of several frames, whole, when it can be sent.
+
+        parts: what send() takes.  On ROUTER and STREAM a peer that cannot take any
+            more keeps nobody from sending to others.
+
+        Raises: as send().
+        """
+        frames = tuple(parts)
+        edge = self._edge
+        if not edge.writers:
+            loop = edge.loop
+            if loop.spare > 0:
+                loop.spare -= 1
+                if self._offer(frames):
+                    return
+                await edge.turn_to_write(
+                    self._peer_of(frames), partial(self._offer, frames)
+                )
+                return
+        await self._give(frames, partial(self._offer, frames))
+
+    async def _give(
+        self, frames: tuple[Any, ...], attempt: Callable[[], bool | None]
+    ) -> None:
+        """Send something without waiting, or in turn."""
+        edge = self._edge
+        edge.bind()
+        await edge.loop.checkpoint()
+        edge.loop.spare -= 1
+        peer = self._peer_of(frames)
+        if edge.must_queue(peer) or not attempt():
+            await edge.turn_to_write(peer, attempt)
+
+    def _peer_of(self, frames: tuple[Any, ...]) -> Hashable:
+        """Return what the queue of a message is called."""
+        if not self._edge.is_addressed or not frames:
+            return None
+        address = frames[0]
+        if isinstance(address, Message):
+            return address.routing_id() if len(frames) == 1 else bytes(address)
+        try:
+            return bytes(memoryview(address))
+        except TypeError:
+            return None  # the attempt to send it says what is wrong
+
+    def _offer(self, message: Any) -> bool | None:
+        return offer(self._socket, message)
+
+    async def drain(self) -> None:
+        """Wait until libzmq has taken everything that was pushed.
+
+        From then on it is libzmq that keeps it until a peer takes it, or ZMQ_LINGER
+        is over.
+
+        Raises: NotASocket (ENOTSOCK) if the handle is closed meanwhile.
+        """
+        edge = self._edge
+        edge.bind()
+        await edge.loop.checkpoint()
+        while self._pushes:
+            wakeup = edge.loop.wakeup()
+            self._drainers.add(wakeup)
+            try:
+                await wakeup
+            finally:
+                self._drainers.discard(wakeup)
+            if self.closed:
+                self._socket.fileno()  # raises NotASocket, with its text
+
+    # ---- callbacks
+
+    @property
+    def on_drain(self) -> OnDrain | None:
+        """Called with (handle) when everything that had to wait has been taken.
+
+        None clears it.
+        """
+        return self._on_drain
+
+    @on_drain.setter
+    def on_drain(self, callback: OnDrain | None) -> None:
+        check_callback(callback, "on_drain")
+        self._on_drain = callback
+
+    def push_write(self, data: Data | Callable[[Any], Data | None]) -> None:
+        """Send a message now, or in turn as soon as it can be sent.
+
+        data: what send() takes; a list or tuple of it, for several frames; or a
+            callable: it gets (handle) when the socket can take a message, and
+            returns one, or None.
+
+        `on_error` is told of what libzmq refuses later.
+
+        Raises: TypeError, ValueError; NotASocket (ENOTSOCK); RuntimeError if the
+            message has to wait and no event loop is running.
+        """
+        if self.closed:
+            self._socket.fileno()  # raises NotASocket, with its text
+        if callable(data):
+            self._edge.bind()
+            queue = self._edge.queue_to(None)
+            queue.append(PushedCall(self, queue, data))
+            self._note_pushed(1)
+            self._edge.listen()
+        else:
+            self._push(checked(data))
+
+    def _push(self, data: Any, first: bool = False) -> None:
+        edge = self._edge
+        peer = self._peer_of(data if type(data) is tuple else (data,))
+        if first or not edge.must_queue(peer):
+            try:
+                if self._offer(data):
+                    return
+            except Exception as error:
+                self._report("push_write", error)
+                return
+        edge.bind()
+        queue = edge.queue_to(peer)
+        entry = PushedWrite(self, queue, data)
+        if first:
+            queue.appendleft(entry)
+        else:
+            queue.append(entry)
+        self._note_pushed(1)
+        edge.listen()
+
+    def _note_pushed(self, change: int) -> None:
+        self._pushes += change
+        if self._pushes == 0 and change < 0:
+            for wakeup in self._drainers:
+                if not wakeup.done():
+                    wakeup.set_result(None)
+            if self._on_drain is not None and not self.closed:
+                try:
+                    self._spawn(self._on_drain(self), "on_drain")
+                except Exception as error:
+                    self._report("on_drain", error)
+
+    def drop(self, cause: BaseException | None = None) -> None:
+        """Drop what was pushed, and say how much it was."""
+        count = self._edge.drop_pushes_of(self)
+        if count:
+            self._note_pushed(-count)
+            unsent = Unsent(count)
+            unsent.__cause__ = cause
+            self._report("push_write", unsent)
+
+    def close(self, linger: int | None = None) -> None:
+        super().close(linger)
+        self.drop()
+
+    async def _leave(self) -> None:
+        await self.drain()
