@@ -31,7 +31,12 @@ HEADER = """
 def tree(tmp_path: Path) -> Path:
     """A copy of the sources, with no .pyx: there is nothing to compile."""
     target = tmp_path / "tree"
-    for folder, pattern in ((".", "*.*"), ("include", "*.h"), ("zraw", "*.p*")):
+    for folder, pattern in (
+        (".", "*.*"),
+        ("include", "*.h"),
+        ("zraw", "*.p*"),
+        ("zraw/aio", "*.py"),
+    ):
         (target / folder).mkdir(parents=True, exist_ok=True)
         for path in (ROOT / folder).glob(pattern):
             if path.is_file() and path.suffix != ".pyx":

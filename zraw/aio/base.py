@@ -12,18 +12,20 @@ from zraw.aio.edge import Edge, edge_of, is_awaitable
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
+else:
+    Buffer = Any
 
 T = TypeVar("T")
 
 # A message as callbacks and iterators get it: its only frame, or all of several.
-Received: TypeAlias = "bytes | list[bytes]"
+Received: TypeAlias = bytes | list[bytes]
 # A message as push_write() takes it.
-Data: TypeAlias = "Buffer | list[Any] | tuple[Any, ...]"
-Endpoints: TypeAlias = "str | bytes | Iterable[str | bytes]"
+Data: TypeAlias = Buffer | list[Any] | tuple[Any, ...]
+Endpoints: TypeAlias = str | bytes | Iterable[str | bytes]
 # Every callback is called with the handle first.
-OnRead: TypeAlias = "Callable[[Any, Any], object]"
-OnDrain: TypeAlias = "Callable[[Any], object]"
-OnError: TypeAlias = "Callable[[Any, BaseException], object]"
+OnRead: TypeAlias = Callable[[Any, Any], object]
+OnDrain: TypeAlias = Callable[[Any], object]
+OnError: TypeAlias = Callable[[Any, BaseException], object]
 
 
 def each(endpoints: Endpoints) -> list[str | bytes]:
@@ -36,7 +38,7 @@ def only_frame(frames: list[T]) -> T | list[T]:
     return frames[0] if len(frames) == 1 else frames
 
 
-def check_callback(callback: object, name: str, optional: bool = True) -> None:
+def check_callback(callback: Any, name: str, optional: bool = True) -> None:
     if not (callable(callback) or (optional and callback is None)):
         raise TypeError(f"{name}: a callable, not {type(callback).__name__}")
 

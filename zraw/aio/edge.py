@@ -293,7 +293,10 @@ class Edge:
                 self.loop.call_soon(self._let_go)
             return
         self._fresh = self._told = True
-        if self._left == 0:  # not below look(), which sees to it itself
+        if not self.loop.is_inside():
+            # The queues are not this thread's to look at.
+            self.poke()
+        elif self._left == 0:  # not below look(), which sees to it itself
             self.poke_if_needed()
 
     def poke_if_needed(self) -> None:
@@ -332,6 +335,8 @@ class Edge:
             self._left = 0
             if again:
                 self.poke()
+            elif self._told:
+                self.poke_if_needed()
 
     def _look_until_quiet(self) -> bool:
         """Return whether there is more to do, when others have had their turn."""
@@ -354,7 +359,10 @@ class Edge:
         socket = self._socket()
         if socket is None or socket.closed:
             return 0
-        events = socket._arm()
+        try:
+            events = socket._arm()
+        except zraw.ZMQError:
+            return 0  # closed by another thread just now
         if events < 0:
             # Another thread is inside, and whatever makes the descriptor readable
             # stays there until it comes out; then it calls the hook.

@@ -31,8 +31,9 @@ class Typed(Base):
         identity: Buffer | None,
         options: Options | None,
         on_error: OnError | None,
+        **callbacks: object,
     ) -> None:
-        """Make the socket: options first, then endpoints."""
+        """Make the socket: options first, then endpoints, callbacks last."""
         if not isinstance(context, Context):
             raise TypeError(f"context: a zraw.Context, not {type(context).__name__}")
         socket = context.socket(self.TYPE)
@@ -42,6 +43,8 @@ class Typed(Base):
             for option, value in (options or {}).items():
                 socket.setsockopt(option, value)
             self._set_up(bind, connect, identity, on_error)
+            for name, callback in callbacks.items():
+                setattr(self, name, callback)
         except BaseException:
             socket.close(0)
             raise
@@ -71,8 +74,8 @@ class Source(Typed, Readable):
             identity=identity,
             options=options,
             on_error=on_error,
+            on_read=on_read,
         )
-        self.on_read = on_read
 
 
 class Sink(Typed, Writable):
@@ -96,8 +99,8 @@ class Sink(Typed, Writable):
             identity=identity,
             options=options,
             on_error=on_error,
+            on_drain=on_drain,
         )
-        self.on_drain = on_drain
 
 
 class TwoWay(Typed, Readable, Writable):
@@ -122,9 +125,9 @@ class TwoWay(Typed, Readable, Writable):
             identity=identity,
             options=options,
             on_error=on_error,
+            on_drain=on_drain,
+            on_read=on_read,
         )
-        self.on_drain = on_drain
-        self.on_read = on_read
 
 
 class Push(Sink):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import zraw
 from zraw import Message, Socket
 from zraw.aio.base import Base, OnRead, Received, check_callback, only_frame
 from zraw.aio.edge import Push, is_awaitable
 from zraw.constants import ZMQ_DONTWAIT
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
@@ -127,26 +130,25 @@ class Readable(Base):
             partial(self._try_recv_many, max_messages, copy, multipart)
         )
 
-    def __aiter__(self) -> AsyncIterator[Received]:
+    def __aiter__(self) -> Self:
         """Iterate over messages: bytes, or a list if there are several frames.
 
         It ends when the handle is closed.
         """
-        return self._messages()
+        return self
 
-    async def _messages(self) -> AsyncIterator[Received]:
-        while True:
-            try:
-                frames = await self.recv_multipart()
-            except zraw.NotASocket:
-                return
-            yield only_frame(frames)
+    async def __anext__(self) -> Received:
+        try:
+            return only_frame(await self.recv_multipart())
+        except zraw.NotASocket:
+            raise StopAsyncIteration from None
 
     async def _take(self, attempt: Callable[[], T | None]) -> T:
         """Take something without waiting, or in turn."""
         edge = self._edge
-        edge.bind()
-        await edge.loop.checkpoint()
+        if edge.loop.spare <= 0:
+            edge.bind()
+            await edge.loop.checkpoint()
         edge.loop.spare -= 1
         if not edge.readers:
             result = attempt()

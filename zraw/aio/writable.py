@@ -185,8 +185,9 @@ class Writable(Base):
     ) -> None:
         """Send something without waiting, or in turn."""
         edge = self._edge
-        edge.bind()
-        await edge.loop.checkpoint()
+        if edge.loop.spare <= 0:
+            edge.bind()
+            await edge.loop.checkpoint()
         edge.loop.spare -= 1
         peer = self._peer_of(frames)
         if edge.must_queue(peer) or not attempt():
