@@ -1,4 +1,4 @@
-"""The event loops that zraw.aio is tested on, with anyio as what they have in common."""
+"""The event loops that zraw.aio is tested on; anyio is what they have in common."""
 
 from __future__ import annotations
 

@@ -81,8 +81,9 @@ def pyright(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("check", [mypy, pyright])
-def test_stubs__examples_have_the_types_expected(tmp_path, check):
-    done = check(tmp_path, HERE / "typing_examples.py")
+@pytest.mark.parametrize("examples", ["typing_examples.py", "typing_examples_aio.py"])
+def test_stubs__examples_have_the_types_expected(tmp_path, check, examples):
+    done = check(tmp_path, HERE / examples)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
