@@ -10,6 +10,7 @@ import pytest
 
 import zraw
 from zmq_h import DRAFTS, FUNCTION, functions, newer_functions
+from zraw import aio
 
 # What zraw adds to C: nothing of libzmq's is called, or nothing of its own.
 NO_C_CALL = {
@@ -45,8 +46,34 @@ def public() -> dict[str, object]:
     return found
 
 
+def public_aio() -> dict[str, object]:
+    """Return the same of zraw.aio; what is inherited under who has it first."""
+    found: dict[str, object] = {}
+    for name in aio.__all__:
+        value = getattr(aio, name)
+        found[name] = value
+        for kind in value.__mro__ if isinstance(value, type) else ():
+            if not kind.__module__.startswith("zraw.aio") or kind is aio.Unsent:
+                continue
+            found[kind.__name__] = kind
+            for inner, what in vars(kind).items():
+                if not inner.startswith("_") and (
+                    inspect.isfunction(what) or inspect.isdatadescriptor(what)
+                ):
+                    found[f"{kind.__name__}.{inner}"] = what
+    return found
+
+
 PUBLIC = public()
+PUBLIC_AIO = public_aio()
 DOCUMENTED = [name for name in PUBLIC if name not in NO_DOCSTRING]
+# Both, to be parametrized with: the name, and what has the docstring.
+ALL_DOCUMENTED = [(name, PUBLIC[name]) for name in DOCUMENTED]
+ALL_DOCUMENTED += [(f"aio.{name}", value) for name, value in PUBLIC_AIO.items()]
+documented = pytest.mark.parametrize(
+    ("name", "value"),
+    [pytest.param(name, value, id=name) for name, value in ALL_DOCUMENTED],
+)
 CALLED = {
     name: value
     for name, value in PUBLIC.items()
@@ -62,6 +89,10 @@ def docstring(value: object) -> str:
     return inspect.cleandoc(text)
 
 
+def indent_of(name: str) -> int:
+    return 8 if "." in name.removeprefix("aio.") else 4
+
+
 @pytest.fixture(scope="module")
 def declared() -> frozenset[str]:
     """Functions of zmq.h with its drafts, and newer drafts that zraw declares."""
@@ -75,25 +106,26 @@ def test_docstrings__something_is_looked_at():
     assert {"Socket.type", "Socket.handle", "Context.closed"} <= set(PUBLIC)
     assert set(NO_C_CALL) <= set(CALLED)
     assert set(PUBLIC) - set(CALLED) >= NO_DOCSTRING
+    assert {"Readable.recv", "Base.close", "Request.request", "io"} <= set(PUBLIC_AIO)
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_docstrings__first_line_is_one_sentence(name):
-    text = docstring(PUBLIC[name])
+@documented
+def test_docstrings__first_line_is_one_sentence(name, value):
+    text = docstring(value)
     first, _, rest = text.partition("\n")
     assert first[:1].isupper(), first
     assert first.endswith("."), first
     assert not re.search(r"[.!?] [A-Z]", first), first
     # Indented as in the source, with the quotes before it.
-    indent = 8 if "." in name else 4
+    indent = indent_of(name)
     assert len(first) + indent + 3 <= 88, first
     assert not rest or rest.startswith("\n"), "no blank line after the first"
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_docstrings__lines_fit_a_screen(name):
-    indent = 8 if "." in name else 4
-    for line in docstring(PUBLIC[name]).split("\n"):
+@documented
+def test_docstrings__lines_fit_a_screen(name, value):
+    indent = indent_of(name)
+    for line in docstring(value).split("\n"):
         assert len(line) + indent <= 88, line
         assert line == line.rstrip(), line
 
@@ -144,8 +176,8 @@ def test_docstrings__draft_functions_say_so(declared):
 
 
 def test_docstrings__raises_names_classes_that_exist():
-    for name in DOCUMENTED:
-        text = docstring(PUBLIC[name])
+    for name, value in ALL_DOCUMENTED:
+        text = docstring(value)
         for kind, number in re.findall(r"\b([A-Z]\w+)\s+\((E[A-Z]+)\)", text):
             assert issubclass(getattr(zraw, kind), zraw.ZMQError), name
             errors = docstring(getattr(zraw, kind)).partition(":")[0]

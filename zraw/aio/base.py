@@ -116,6 +116,7 @@ class Base:
         an Unsent with their number.
         """
         self._socket.close(linger)
+        self._drop()
 
     def _set_up(
         self,
@@ -157,7 +158,7 @@ class Base:
             else:
                 self._report(what, error)
 
-    def drop(self, cause: BaseException | None = None) -> None:
+    def _drop(self, cause: BaseException | None = None) -> None:
         """Drop what was pushed and waits; nothing, where there is nothing to push."""
 
     async def _leave(self) -> None:

@@ -89,7 +89,7 @@ class Turn(Entry):
 class Pushing(Protocol):
     """A handle that something was pushed to."""
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
         """Drop what was pushed: the socket is closed."""
 
 
@@ -104,14 +104,14 @@ class Push(Entry):
 class Consumer(Protocol):
     """What takes messages as they come."""
 
-    def wants_messages(self) -> bool: ...
-    def consume(self) -> bool: ...
+    def _wants_messages(self) -> bool: ...
+    def _consume(self) -> bool: ...
 
 
 class Level(Protocol):
     """A callback of io()."""
 
-    def call(self, events: int) -> bool: ...
+    def _call(self, events: int) -> bool: ...
 
 
 class Edge:
@@ -270,7 +270,7 @@ class Edge:
 
     def _wants_messages(self) -> bool:
         consumer = self.consumer() if self.consumer is not None else None
-        return consumer is not None and consumer.wants_messages()
+        return consumer is not None and consumer._wants_messages()
 
     def _is_somebody_asleep(self) -> bool:
         """Whether anybody is here who does not look after himself in a moment."""
@@ -403,7 +403,7 @@ class Edge:
             self._left -= 1
         consumer = self.consumer() if self.consumer is not None else None
         if consumer is not None:
-            while self._left > 0 and not readers and consumer.consume():
+            while self._left > 0 and not readers and consumer._consume():
                 self._left -= 1
 
     def _serve_writers(self) -> None:
@@ -430,7 +430,7 @@ class Edge:
         ready = False
         for level in list(self.levels):
             if level in self.levels:
-                ready |= level.call(events)
+                ready |= level._call(events)
         return ready
 
     # ---- ends
@@ -444,7 +444,7 @@ class Edge:
                     entry.wake()
             for entry in [e for e in queue if isinstance(e, Push)]:
                 # The handle drops its writes itself, and says so.
-                self.loop.call_soon(entry.handle.drop)
+                self.loop.call_soon(entry.handle._drop)
                 if queue is self.readers:
                     queue.remove(entry)
         self.levels.clear()

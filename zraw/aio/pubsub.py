@@ -170,7 +170,7 @@ class XPublish(TwoWay, Publisher):
         self._counting: list[Counting] = []
         self._kept = self._edge.kept
         self._try_recv = self._next_frame
-        self._try_recv_multipart = self.next_message
+        self._try_recv_multipart = self._next_message
 
     @property
     def subscriptions(self) -> Counter[bytes]:
@@ -212,41 +212,41 @@ class XPublish(TwoWay, Publisher):
         if self.closed:
             self._socket.fileno()  # raises NotASocket, with its text
 
-    def has_subscribers(self, n: int, topic: bytes | None) -> bool:
+    def _has_subscribers(self, n: int, topic: bytes | None) -> bool:
         """Whether there are `n` subscriptions that have been received."""
         counts = self._subscriptions
         return (counts.total() if topic is None else counts[topic]) >= n
 
-    def note(self, frames: list[bytes]) -> bool:
+    def _note(self, frames: list[bytes]) -> bool:
         """Count a subscription; return False if the message is none."""
         if len(frames) > 1 or frames[0][:1] not in (b"\x00", b"\x01"):
             return False
         self._subscriptions[frames[0][1:]] += 1 if frames[0][0] else -1
         for counting in self._counting:
-            if self.has_subscribers(counting.n, counting.topic):
+            if self._has_subscribers(counting.n, counting.topic):
                 counting.wake()
         return True
 
-    def next_message(self) -> list[bytes] | None:
+    def _next_message(self) -> list[bytes] | None:
         """Take a message for who wants to have it, and count it."""
         if self._kept:
             return self._kept.popleft()
         frames = self._socket.try_recv_multipart()
         if frames is not None:
-            self.note(frames)
+            self._note(frames)
         return frames
 
-    def count(self) -> bool:
+    def _count(self) -> bool:
         """Take a message for nobody; return False if there is none."""
         frames = self._socket.try_recv_multipart()
         if frames is None:
             return False
-        if not self.note(frames):
+        if not self._note(frames):
             self._kept.append(frames)
         return True
 
     def _next_frame(self) -> bytes | None:
-        frames = self.next_message()
+        frames = self._next_message()
         if frames is None:
             return None
         frame = frames.pop(0)
@@ -267,7 +267,7 @@ class XPublish(TwoWay, Publisher):
     ) -> list[Any] | None:
         messages: list[Any] = []
         while len(messages) < max_messages:
-            frames: list[Any] | None = self.next_message()
+            frames: list[Any] | None = self._next_message()
             if frames is None:
                 break
             if not copy:
@@ -291,8 +291,8 @@ class Counting(Turn):
     def serve(self) -> bool:
         handle = self._handle
         try:
-            while not handle.has_subscribers(self.n, self.topic):
-                if not handle.count():
+            while not handle._has_subscribers(self.n, self.topic):
+                if not handle._count():
                     return False
         except zraw.ZMQError as error:
             self.error = error

@@ -206,14 +206,14 @@ class Readable(Base):
         self._edge.readers.append(PushedRead(self, callback))
         self._edge.listen()
 
-    def wants_messages(self) -> bool:
+    def _wants_messages(self) -> bool:
         """Whether on_read would take a message now."""
         return self._on_read is not None and not self._running and not self.closed
 
-    def consume(self) -> bool:
+    def _consume(self) -> bool:
         """Take a message for on_read; return False if there is none."""
         callback = self._on_read
-        if callback is None or not self.wants_messages():
+        if callback is None or not self._wants_messages():
             return False
         try:
             message = self._take_message()

@@ -34,7 +34,7 @@ class Watcher:
         if self.active:
             self._edge.levels.remove(self)
 
-    def call(self, events: int) -> bool:
+    def _call(self, events: int) -> bool:
         """Call back if one of the events is there; return whether it was."""
         ready = events & self._events
         if not ready or self._running:

@@ -46,7 +46,7 @@ class PushedWrite(Push):
         except zraw.SocketInUse:
             return False  # its thread will come out, and the hook be called
         except (zraw.ContextTerminated, zraw.NotASocket) as error:
-            handle.drop(error)
+            handle._drop(error)
             return False
         except Exception as error:
             handle._report("push_write", error)
@@ -299,7 +299,7 @@ class Writable(Base):
                 except Exception as error:
                     self._report("on_drain", error)
 
-    def drop(self, cause: BaseException | None = None) -> None:
+    def _drop(self, cause: BaseException | None = None) -> None:
         """Drop what was pushed, and say how much it was."""
         count = self._edge.drop_pushes_of(self)
         if count:
@@ -307,10 +307,6 @@ class Writable(Base):
             unsent = Unsent(count)
             unsent.__cause__ = cause
             self._report("push_write", unsent)
-
-    def close(self, linger: int | None = None) -> None:
-        super().close(linger)
-        self.drop()
 
     async def _leave(self) -> None:
         await self.drain()
