@@ -214,6 +214,8 @@ cdef class GuardedSocket:
         if self.generation == fork_generation:
             if self.shared and zraw_join(&self.busy):
                 return 0
+            if self.busy == ZRAW_CLOSING:
+                fail(ENOTSOCK, f"{call}: the socket is being closed")
             fail(EBUSY, f"{self.describe(call)}: another thread is using it")
         if self.generation:
             fail_forked(self.describe(call))

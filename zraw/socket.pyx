@@ -169,7 +169,7 @@ cdef class Socket(ConnectingSocket):
         cdef void *ptr
         if linger is not None:
             milliseconds = to_milliseconds(linger, "close(): linger")
-        if self.generation != fork_generation:
+        if self.generation != fork_generation or self.busy == ZRAW_CLOSING:
             return
         if not zraw_take(&self.busy, ZRAW_CLOSING):
             shared, self.shared = self.shared, False

@@ -29,6 +29,8 @@ class Reader:
 
 
 class AsyncioLoop(Loop):
+    keeps_order = True
+
     def __init__(self, native: asyncio.AbstractEventLoop) -> None:
         self._native = native
         self._tasks: set[asyncio.Task[None]] = set()
@@ -37,10 +39,19 @@ class AsyncioLoop(Loop):
     def wakeup(self) -> asyncio.Future[None]:
         return self._native.create_future()
 
-    async def checkpoint(self) -> None:
-        if self.spare <= 0:
-            self.spare = BUDGET
-            await asyncio.sleep(0)
+    def is_due(self) -> bool:
+        self.spare -= 1
+        return self.spare < 0
+
+    def spend(self, operations: int) -> None:
+        self.spare -= operations
+
+    async def pause(self) -> None:
+        self.spare = BUDGET
+        await asyncio.sleep(0)
+
+    async def be_cancelled(self) -> None:
+        """Go on: asyncio cancels a task where it waits."""
 
     def is_inside(self) -> bool:
         try:

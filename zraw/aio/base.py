@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -30,7 +30,14 @@ OnError: TypeAlias = Callable[[Any, BaseException], object]
 
 def each(endpoints: Endpoints) -> list[str | bytes]:
     """Return one or many endpoints as a list."""
-    return [endpoints] if isinstance(endpoints, (str, bytes)) else list(endpoints)
+    if isinstance(endpoints, (str, bytes)):
+        return [endpoints]
+    if not isinstance(endpoints, Iterable):
+        raise TypeError(
+            f"bind, connect: str, bytes or a list of them, not "
+            f"{type(endpoints).__name__}"
+        )
+    return list(endpoints)
 
 
 def only_frame(frames: list[T]) -> T | list[T]:
@@ -135,28 +142,43 @@ class Base:
 
     def _report(self, what: str, error: BaseException) -> None:
         """Tell on_error, or else the loop, of an error."""
-        if self._on_error is not None:
-            try:
-                self._spawn(self._on_error(self, error), "on_error")
-                return
-            except Exception as second:
-                second.__context__ = error
-                what, error = "on_error", second
-        self._edge.loop.report(f"{type(self).__name__}: {what}", error, self)
+        rest = self._tell(what, error)
+        if rest is not None:
+            self._edge.loop.spawn(rest)
 
-    def _spawn(self, result: Any, what: str) -> None:
-        """Run what a callback returned, if it is awaitable."""
-        if is_awaitable(result):
-            self._edge.loop.spawn(self._finish(result, what))
+    def _tell(
+        self, what: str, error: BaseException
+    ) -> Coroutine[Any, Any, None] | None:
+        """_report(), but for what is left to be awaited, which is returned."""
+        if self._on_error is None:
+            self._tell_loop(what, error)
+            return None
+        try:
+            result = self._on_error(self, error)
+        except Exception as second:
+            self._tell_loop("on_error", second)
+            return None
+        return self._end_of_on_error(result) if is_awaitable(result) else None
 
-    async def _finish(self, awaitable: Awaitable[object], what: str) -> None:
+    async def _end_of_on_error(self, awaitable: Awaitable[object]) -> None:
         try:
             await awaitable
         except Exception as error:
-            if what == "on_error":
-                self._edge.loop.report(f"{type(self).__name__}: {what}", error, self)
-            else:
-                self._report(what, error)
+            self._tell_loop("on_error", error)
+
+    def _tell_loop(self, what: str, error: BaseException) -> None:
+        self._edge.loop.report(f"{type(self).__name__}: {what}", error, self)
+
+    async def _finish(self, awaitable: Awaitable[object], what: str) -> None:
+        """Await what a callback returned."""
+        try:
+            await awaitable
+        except Exception as error:
+            self._report(what, error)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            self._socket.fileno()  # raises NotASocket, with its text
 
     def _drop(self, cause: BaseException | None = None) -> None:
         """Drop what was pushed and waits; nothing, where there is nothing to push."""
@@ -182,7 +204,7 @@ class Base:
     def __del__(self) -> None:
         edge = getattr(self, "_edge", None)
         if edge is not None:
-            edge.forget()
+            edge.forget(self)
 
     def __repr__(self) -> str:
         return f"<zraw.aio.{type(self).__name__} on {self._socket!r}>"

@@ -18,17 +18,17 @@ import contextlib
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import zraw
 from zraw import Socket
+from zraw.aio.entries import Consumer, Entry, Level, Push, Turn
 from zraw.aio.loops import (
     BUDGET,
     Cancellable,
     Descriptor,
     Loop,
     NoLoop,
-    Wakeup,
     running_loop,
 )
 from zraw.constants import ZMQ_POLLIN, ZMQ_POLLOUT
@@ -43,75 +43,6 @@ ADDRESSED = frozenset((zraw.ZMQ_ROUTER, zraw.ZMQ_STREAM, SERVER, PEER))
 BLIND = ADDRESSED | {zraw.ZMQ_PUB, zraw.ZMQ_XPUB}
 # Seconds until a sender tries again that was refused although ZMQ_POLLOUT is set.
 FIRST_PAUSE, LAST_PAUSE = 0.01, 0.05
-
-
-class Entry:
-    """Somebody in a queue."""
-
-    __slots__ = ()
-
-    def serve(self) -> bool:
-        """Do what is wanted; False if it stays at the head of its queue."""
-        raise NotImplementedError
-
-    def is_asleep(self) -> bool:
-        """Whether it has to be looked after."""
-        return True
-
-
-class Turn(Entry):
-    """A task in a queue."""
-
-    __slots__ = ("expired", "wakeup")
-
-    wakeup: Wakeup
-
-    def __init__(self) -> None:
-        self.expired = False
-
-    def serve(self) -> bool:
-        self.wake()
-        return False
-
-    def is_asleep(self) -> bool:
-        return not self.wakeup.done()
-
-    def wake(self) -> None:
-        if not self.wakeup.done():
-            self.wakeup.set_result(None)
-
-    def expire(self) -> None:
-        """Its time is over."""
-        self.expired = True
-        self.wake()
-
-
-class Pushing(Protocol):
-    """A handle that something was pushed to."""
-
-    def _drop(self) -> None:
-        """Drop what was pushed: the socket is closed."""
-
-
-class Push(Entry):
-    """A callback, or data, in a queue."""
-
-    __slots__ = ("handle",)
-
-    handle: Pushing
-
-
-class Consumer(Protocol):
-    """What takes messages as they come."""
-
-    def _wants_messages(self) -> bool: ...
-    def _consume(self) -> bool: ...
-
-
-class Level(Protocol):
-    """A callback of io()."""
-
-    def _call(self, events: int) -> bool: ...
 
 
 class Edge:
@@ -172,6 +103,8 @@ class Edge:
                 )
             self._forget_waiters()
             self.loop = loop
+            if self.is_waiting():
+                self.poke()
 
     def _forget_waiters(self) -> None:
         """Their loop is over, and so are they; pushes live on."""
@@ -185,60 +118,88 @@ class Edge:
     # ---- waiting
 
     def turn_to_read(
-        self, attempt: Callable[[], T | None], timeout: float | None = None
+        self,
+        attempt: Callable[[], T | None],
+        pause: bool = False,
+        timeout: float | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Return the coroutine that waits behind other readers; see _in_turn()."""
         self.bind()
-        return self._in_turn(self.readers, attempt, timeout)
+        return self._in_turn(self.readers, attempt, pause, timeout)
 
     def turn_to_write(
         self,
         peer: Hashable,
         attempt: Callable[[], T | None],
+        pause: bool = False,
         timeout: float | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Return the coroutine that waits behind who writes to the same peer."""
         self.bind()
-        return self._in_turn(self.queue_to(peer), attempt, timeout)
+        return self._in_turn(self.queue_to(peer), attempt, pause, timeout)
 
     async def _in_turn(
         self,
         queue: deque[Entry],
         attempt: Callable[[], T | None],
+        pause: bool,
         timeout: float | None,
     ) -> T:
         """Wait in a queue, and then until an attempt has a result; return it.
 
         There is no await between the attempt that succeeds and the return.
-        TimeoutError is raised after a last attempt, and says nothing.
+
+        pause: let others run before the first attempt, which is made at once.
+        timeout: TimeoutError is raised after so many seconds, and says nothing.
         """
         turn = Turn()
         timer = None
         queue.append(turn)
         try:
+            if pause:
+                await self.loop.pause()
+                if queue[0] is turn:
+                    result = attempt()
+                    if result is not None:
+                        return result
             if timeout is not None:
-                turn.wakeup = self.loop.wakeup()
                 timer = self.loop.call_later(timeout, turn.expire)
             while True:
                 turn.wakeup = self.loop.wakeup()
-                self.listen()
+                if queue[0] is turn:
+                    turn.tried = True
+                    self.listen()
                 await turn.wakeup
-                fresh = self._fresh
-                result = attempt()
-                if result is not None:
-                    return result
+                if queue[0] is turn:
+                    fresh = self._fresh
+                    result = attempt()
+                    if result is not None:
+                        return result
+                    # Nothing came of it: no reason for others to try.
+                    self._fresh = fresh
                 if turn.expired:
                     raise TimeoutError
-                # Nothing came of it: no reason to try for others.
-                self._fresh = fresh
         finally:
             if timer is not None:
                 timer.cancel()
+            self.leave(queue, turn)
+
+    def leave(self, queue: deque[Entry], turn: Turn) -> None:
+        """Take a task out of its queue, and see to those behind it."""
+        with contextlib.suppress(ValueError):  # forgotten, with its loop
             queue.remove(turn)
-            if not queue:
-                self._drop_empty_queues()
-            self._fresh = True
-            self.poke_if_needed()
+        self._fresh = True
+        if not queue:
+            self._drop_empty_queues()
+        # Those who came behind somebody, and have not tried, need no look().
+        for entry in queue:
+            if not isinstance(entry, Turn) or entry.tried:
+                break
+            entry.tried = True
+            entry.wake()
+            if not self.loop.keeps_order:
+                break
+        self.poke_if_needed()
 
     def queue_to(self, peer: Hashable) -> deque[Entry]:
         """Return the queue of writers for a peer."""
@@ -256,7 +217,7 @@ class Edge:
         """Have the descriptor watched and the hook called for who came last."""
         events = self._arm()
         if (
-            (events & ZMQ_POLLIN and (self.readers or self._wants_messages()))
+            (self._has_input(events) and (self.readers or self._wants_messages()))
             or ((events & ZMQ_POLLOUT or self._is_blind) and self.writers)
             or self.levels
         ):
@@ -268,17 +229,19 @@ class Edge:
             self.readers or self.writers or self.levels or self._wants_messages()
         )
 
+    def _has_input(self, events: int) -> bool:
+        return bool(events & ZMQ_POLLIN or self.kept)
+
     def _wants_messages(self) -> bool:
         consumer = self.consumer() if self.consumer is not None else None
         return consumer is not None and consumer._wants_messages()
 
     def _is_somebody_asleep(self) -> bool:
         """Whether anybody is here who does not look after himself in a moment."""
-        readers, writers = self.readers, self.writers
-        if readers and (len(readers) > 1 or readers[0].is_asleep()):
+        if self.readers and self.readers[0].is_asleep():
             return True
-        for queue in writers.values():
-            if queue and (len(queue) > 1 or queue[0].is_asleep()):
+        for queue in self.writers.values():
+            if queue and queue[0].is_asleep():
                 return True
         return bool(self.levels) or self._wants_messages()
 
@@ -287,7 +250,10 @@ class Edge:
     def __call__(self, closing: bool) -> None:
         """The hook: somebody has entered libzmq; or the socket is to be closed."""
         if closing:
-            if self.loop.is_inside():
+            if self.loop.is_over():
+                self._forget_waiters()
+                self._let_go()
+            elif self.loop.is_inside():
                 self._let_go()
             else:
                 self.loop.call_soon(self._let_go)
@@ -343,12 +309,13 @@ class Edge:
         while True:
             self._told = False
             events = self._arm()
-            if events & ZMQ_POLLIN:
+            if self._has_input(events):
                 self._serve_readers()
             if self.writers and (events & ZMQ_POLLOUT or self._is_blind):
                 self._serve_writers()
             if self.levels and self._call_levels(events):
                 return True
+            self._left -= 1
             if self._left <= 0:
                 return True
             if not (self._told and self.is_waiting()):
@@ -370,7 +337,7 @@ class Edge:
             return 0
         if self._watching is None:
             self._watch(socket)
-        return events | ZMQ_POLLIN if self.kept else events
+        return events
 
     def _watch(self, socket: Socket) -> None:
         if self._descriptor is None:
@@ -417,7 +384,12 @@ class Edge:
             return
         self._fresh = False
         for queue in list(self.writers.values()):
-            while queue and self._left > 0 and queue[0].serve():
+            while queue and self._left > 0:
+                fresh = self._fresh
+                if not queue[0].serve():
+                    # It may have tried: no reason for others to.
+                    self._fresh = fresh
+                    break
                 self._left -= 1
         self._drop_empty_queues()
 
@@ -469,8 +441,10 @@ class Edge:
         self._drop_empty_queues()
         return count
 
-    def forget(self) -> None:
-        """A handle is gone: leave the loop, if it was the last to be here."""
+    def forget(self, consumer: object = None) -> None:
+        """Somebody is gone: leave the loop, if it was the last to be here."""
+        if self.consumer is not None and self.consumer() is consumer:
+            self.consumer = None
         if not self.is_waiting():
             self.loop.call_soon(self.release_if_idle)
 

@@ -57,12 +57,33 @@ class Descriptor:
 class Loop(ABC):
     """An event loop; the same object as long as anything of ours is on it."""
 
-    # Operations left of the BUDGET.  0 where each has to look for a cancellation.
+    # Operations left of the BUDGET; 0 where each has to look for a cancellation.
     spare = 0
+    # Whether tasks run in the order in which they are woken.
+    keeps_order = False
 
     @abstractmethod
+    def is_due(self) -> bool:
+        """Count an operation; return whether others have their turn before it."""
+
+    @abstractmethod
+    def spend(self, operations: int) -> None:
+        """Count more of them."""
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """Let others run."""
+
+    @abstractmethod
+    async def be_cancelled(self) -> None:
+        """Be cancelled, if that is due, or else go on at once."""
+
     async def checkpoint(self) -> None:
-        """Be cancelled, if that is due; let others run, if the budget is used up."""
+        """Do what is due before an operation."""
+        if self.is_due():
+            await self.pause()
+        else:
+            await self.be_cancelled()
 
     @abstractmethod
     def wakeup(self) -> Wakeup:
@@ -106,7 +127,16 @@ class Loop(ABC):
 class NoLoop(Loop):
     """What a handle is on before it has waited for the first time."""
 
-    async def checkpoint(self) -> None:
+    def is_due(self) -> bool:
+        raise RuntimeError("no event loop is running")
+
+    def spend(self, operations: int) -> None:
+        raise RuntimeError("no event loop is running")
+
+    async def pause(self) -> None:
+        raise RuntimeError("no event loop is running")
+
+    async def be_cancelled(self) -> None:
         raise RuntimeError("no event loop is running")
 
     def wakeup(self) -> Wakeup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import zraw
@@ -36,6 +37,10 @@ class Typed(Base):
         """Make the socket: options first, then endpoints, callbacks last."""
         if not isinstance(context, Context):
             raise TypeError(f"context: a zraw.Context, not {type(context).__name__}")
+        if not isinstance(options, (Mapping, NoneType)):
+            raise TypeError(
+                "options: a dict of options and values, not " + type(options).__name__
+            )
         socket = context.socket(self.TYPE)
         try:
             super().__init__(socket)

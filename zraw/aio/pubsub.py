@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableSet
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import zraw
 from zraw import Context, Message, Socket
 from zraw.aio.base import Endpoints, OnError, OnRead, only_frame
-from zraw.aio.edge import Turn
+from zraw.aio.entries import Turn
 from zraw.aio.patterns import Options, Sink, Source, TwoWay
-from zraw.aio.writable import Writable
+from zraw.aio.writable import Writable, checked
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+T = TypeVar("T")
 
 
 class Publisher(Writable):
@@ -28,13 +30,32 @@ class Publisher(Writable):
         """
         if topic is not None:
             data = [topic, *(data if isinstance(data, (list, tuple)) else [data])]
-        self.push_write(data)
+        self._check_open()
+        self._push(checked(data, "publish()"))
 
 
 class Publish(Sink, Publisher):
     """Publish(context, bind=, connect=, identity=, options={}): a ZMQ_PUB."""
 
     TYPE = zraw.ZMQ_PUB
+
+
+def topic_of(value: Any) -> bytes:
+    """Return a topic as bytes."""
+    try:
+        return value if isinstance(value, bytes) else bytes(memoryview(value))
+    except TypeError:
+        raise TypeError(
+            f"topic: bytes, not {type(value).__name__}"
+            + (": encode it" if isinstance(value, str) else "")
+        ) from None
+
+
+def topics_of(values: Iterable[Any]) -> set[bytes]:
+    """Return topics as a set of bytes."""
+    if isinstance(values, (bytes, bytearray, memoryview, str)):
+        raise TypeError("topics: a list or set of bytes, not a single topic")
+    return {topic_of(value) for value in values}
 
 
 class Topics(MutableSet[bytes]):
@@ -46,25 +67,22 @@ class Topics(MutableSet[bytes]):
 
     def add(self, value: Buffer) -> None:
         """Subscribe to what begins with `value`; b"" is everything."""
-        topic = self._topic_of(value)
+        topic = topic_of(value)
         if topic not in self._topics:
             self._handle._subscribe(topic)
             self._topics.add(topic)
 
     def discard(self, value: Buffer) -> None:
         """Unsubscribe, if it is in the set."""
-        topic = self._topic_of(value)
+        topic = topic_of(value)
         if topic in self._topics:
             self._handle._unsubscribe(topic)
             self._topics.discard(topic)
 
-    @staticmethod
-    def _topic_of(value: Any) -> bytes:
-        if isinstance(value, bytes):
-            return value
-        if isinstance(value, str):
-            raise TypeError("topic: bytes, not str: encode it")
-        return bytes(memoryview(value))
+    @classmethod
+    def _from_iterable(cls, it: Iterable[T]) -> set[T]:
+        """What an operator makes of two sets is a plain one."""
+        return set(it)
 
     def __contains__(self, value: object) -> bool:
         return value in self._topics
@@ -99,9 +117,7 @@ class Subscribe(Source):
         on_read: OnRead | None = None,
         on_error: OnError | None = None,
     ) -> None:
-        if isinstance(topics, (bytes, bytearray, memoryview, str)):
-            raise TypeError("topics: a list or set of bytes, not one topic")
-        self._wanted = list(topics)
+        self._wanted = topics_of(topics)
         super().__init__(
             context,
             bind=bind,
@@ -124,11 +140,9 @@ class Subscribe(Source):
 
     @topics.setter
     def topics(self, topics: Iterable[Buffer]) -> None:
-        wanted = {Topics._topic_of(topic) for topic in topics}
-        for topic in self._topics - wanted:
-            self._topics.discard(topic)
-        for topic in wanted:
-            self._topics.add(topic)
+        wanted = topics_of(topics)
+        self._topics &= wanted
+        self._topics |= wanted
 
     def _subscribe(self, topic: bytes) -> None:
         self._socket.setsockopt(zraw.ZMQ_SUBSCRIBE, topic)
@@ -148,11 +162,11 @@ class XSubscribe(TwoWay):
 
     async def subscribe(self, topic: Buffer) -> None:
         """Send a subscription."""
-        await self.send(b"\x01" + Topics._topic_of(topic))
+        await self.send(b"\x01" + topic_of(topic))
 
     async def unsubscribe(self, topic: Buffer) -> None:
         """Send the end of a subscription."""
-        await self.send(b"\x00" + Topics._topic_of(topic))
+        await self.send(b"\x00" + topic_of(topic))
 
 
 class XPublish(TwoWay, Publisher):
@@ -189,11 +203,15 @@ class XPublish(TwoWay, Publisher):
 
         Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK).
         """
+        check_count(n, "wait_for_subscribers(): n")
         if topic is not None:
-            topic = Topics._topic_of(topic)
+            topic = topic_of(topic)
+        self._check_open()
         edge = self._edge
         edge.bind()
         await edge.loop.checkpoint()
+        if self._has_subscribers(n, topic):
+            return
         counting = Counting(self, n, topic)
         counting.wakeup = edge.loop.wakeup()
         edge.readers.append(counting)
@@ -205,12 +223,10 @@ class XPublish(TwoWay, Publisher):
             await counting.wakeup
         finally:
             self._counting.remove(counting)
-            edge.readers.remove(counting)
-            edge.poke_if_needed()
+            edge.leave(edge.readers, counting)
         if counting.error is not None:
             raise counting.error
-        if self.closed:
-            self._socket.fileno()  # raises NotASocket, with its text
+        self._check_open()
 
     def _has_subscribers(self, n: int, topic: bytes | None) -> bool:
         """Whether there are `n` subscriptions that have been received."""
@@ -265,6 +281,7 @@ class XPublish(TwoWay, Publisher):
     def _try_recv_many(
         self, max_messages: int, copy: bool, multipart: bool
     ) -> list[Any] | None:
+        check_count(max_messages, "recv_many(): max_messages")
         messages: list[Any] = []
         while len(messages) < max_messages:
             frames: list[Any] | None = self._next_message()
@@ -274,6 +291,13 @@ class XPublish(TwoWay, Publisher):
                 frames = [Message(frame) for frame in frames]
             messages.append(frames if multipart else only_frame(frames))
         return messages or None
+
+
+def check_count(number: Any, what: str) -> None:
+    if type(number) is not int:
+        raise TypeError(f"{what}: int, not {type(number).__name__}")
+    if number < 1:
+        raise ValueError(f"{what}: 1 or more, not {number}")
 
 
 class Counting(Turn):
@@ -292,7 +316,9 @@ class Counting(Turn):
         handle = self._handle
         try:
             while not handle._has_subscribers(self.n, self.topic):
-                if not handle._count():
+                # If somebody reads, they are his.
+                take = handle._count if handle.on_read is None else handle._consume
+                if not take():
                     return False
         except zraw.ZMQError as error:
             self.error = error

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 import zraw
 from zraw import Message, Socket
 from zraw.aio.base import Base, OnRead, Received, check_callback, only_frame
-from zraw.aio.edge import Push, is_awaitable
+from zraw.aio.edge import is_awaitable
+from zraw.aio.entries import Push
 from zraw.constants import ZMQ_DONTWAIT
 
 if TYPE_CHECKING:
@@ -146,10 +147,15 @@ class Readable(Base):
     async def _take(self, attempt: Callable[[], T | None]) -> T:
         """Take something without waiting, or in turn."""
         edge = self._edge
-        if edge.loop.spare <= 0:
+        loop = edge.loop
+        if loop.spare > 0:
+            loop.spare -= 1
+        else:
             edge.bind()
-            await edge.loop.checkpoint()
-        edge.loop.spare -= 1
+            loop = edge.loop
+            if loop.is_due():
+                return await edge.turn_to_read(attempt, pause=True)
+            await loop.be_cancelled()
         if not edge.readers:
             result = attempt()
             if result is not None:
@@ -169,7 +175,7 @@ class Readable(Base):
         except zraw.Again:
             return None
         # A large batch takes the time of many operations.
-        self._edge.loop.spare -= len(messages) // 32
+        self._edge.loop.spend(len(messages) // 32)
         return messages
 
     # ---- callbacks
@@ -189,6 +195,7 @@ class Readable(Base):
     def on_read(self, callback: OnRead | None) -> None:
         check_callback(callback, "on_read")
         if callback is not None:
+            self._check_open()
             self._edge.bind()
             self._edge.consumer = weakref.ref(self)
         self._on_read = callback
@@ -202,6 +209,7 @@ class Readable(Base):
         before `on_read`.
         """
         check_callback(callback, "push_read(): callback", optional=False)
+        self._check_open()
         self._edge.bind()
         self._edge.readers.append(PushedRead(self, callback))
         self._edge.listen()
@@ -255,5 +263,5 @@ class Readable(Base):
             await self._finish(awaitable, "callback")
         finally:
             self._running = False
-        self._run_calls()
-        self._edge.poke()
+            self._run_calls()
+            self._edge.poke()

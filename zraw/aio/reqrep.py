@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zraw
-from zraw import Context, Socket
+from zraw import Context, Message, Socket
 from zraw.aio.base import (
     Data,
     Endpoints,
@@ -19,13 +20,38 @@ from zraw.aio.base import (
     only_frame,
 )
 from zraw.aio.edge import is_awaitable
-from zraw.aio.patterns import Options, TwoWay, Typed
+from zraw.aio.patterns import Options, Typed
+from zraw.aio.readable import Readable
 from zraw.aio.watcher import probe
-from zraw.aio.writable import checked, offer
+from zraw.aio.writable import Writable, checked, offer
 from zraw.constants import ZMQ_POLLOUT
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+
+def check_number(
+    number: Any,
+    what: str,
+    expected: str,
+    above: float = -math.inf,
+    least: float = -math.inf,
+) -> None:
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"{what}: {expected}, not {type(number).__name__}")
+    if not (above < number < math.inf and number >= least):
+        raise ValueError(f"{what}: {expected}, not {number!r}")
+
+
+def again(message: Any) -> Any:
+    """Return a message to be sent: a Message would be empty the next time."""
+    if isinstance(message, tuple):
+        return tuple(again(part) for part in message)
+    if not isinstance(message, Message):
+        return message
+    copy = Message()
+    copy.copy(message)
+    return copy
 
 
 class Request(Typed):
@@ -83,13 +109,13 @@ class Request(Typed):
         Raises: TimeoutError if there was no answer; ContextTerminated (ETERM),
             NotASocket (ENOTSOCK).
         """
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"request(): timeout: seconds above 0, not {timeout!r}")
-        if type(retries) is not int or retries < 0:
-            raise ValueError(f"request(): retries: 0 or more, not {retries!r}")
-        if not backoff >= 1:
-            raise ValueError(f"request(): backoff: 1 or more, not {backoff!r}")
-        message = checked(data)
+        if timeout is not None:
+            check_number(timeout, "request(): timeout", "seconds above 0", above=0)
+        check_number(backoff, "request(): backoff", "1 or more", least=1)
+        if type(retries) is not int:
+            raise TypeError(f"request(): retries: int, not {type(retries).__name__}")
+        check_number(retries, "request(): retries", "0 or more", least=0)
+        message = checked(data, "request()")
         async with self._in_order():
             wait = timeout
             for _ in range(1 + retries):
@@ -114,15 +140,15 @@ class Request(Typed):
         end = None if timeout is None else time.monotonic() + timeout
         await edge.loop.checkpoint()
         edge.loop.spare -= 1
-        send: Callable[[], bool | None] = partial(offer, self._socket, message)
+        send: Callable[[], bool | None] = partial(offer, self._socket, again(message))
         if edge.writers or not send():
-            await edge.turn_to_write(None, send, timeout)
+            await edge.turn_to_write(None, send, timeout=timeout)
         left = None if end is None else max(0.0, end - time.monotonic())
         receive = self._socket.try_recv_multipart
-        return only_frame(await edge.turn_to_read(receive, left))
+        return only_frame(await edge.turn_to_read(receive, timeout=left))
 
 
-class Reply(TwoWay):
+class Reply(Typed, Readable, Writable):
     """Reply(context, on_request=, bind=, connect=, options={}): a ZMQ_REP.
 
     Either `on_request` answers, or `async for`, with a send() for each message.
@@ -143,15 +169,15 @@ class Reply(TwoWay):
         options: Options | None = None,
         on_error: OnError | None = None,
     ) -> None:
-        super().__init__(
+        self._open(
             context,
             bind=bind,
             connect=connect,
             identity=identity,
             options=options,
             on_error=on_error,
+            on_request=on_request,
         )
-        self.on_request = on_request
 
     @property
     def on_request(self) -> Callable[[Any, Any], Any] | None:
@@ -179,19 +205,25 @@ class Reply(TwoWay):
             answer = self._on_request(self, message)
             if is_awaitable(answer):
                 return self._serve_later(answer)
-            self.push_write(answer)
+            self._answer(answer)
         except Exception as error:
-            self._apologize(error)
+            return self._apologize(error)
         return None
 
-    async def _serve_later(self, answer: Awaitable[Any]) -> None:
+    async def _serve_later(self, awaitable: Awaitable[Any]) -> None:
         try:
-            self.push_write(await answer)
+            self._answer(await awaitable)
         except Exception as error:
-            self._apologize(error)
+            await self._apologize(error)
 
-    def _apologize(self, error: Exception) -> None:
+    def _answer(self, answer: Any) -> None:
+        self._check_open()
+        self._push(checked(answer, "on_request"))
+
+    async def _apologize(self, error: Exception) -> None:
         """There is no answer: have an empty one sent, if on_error sends none."""
-        self._report("on_request", error)
+        rest = self._tell("on_request", error)
+        if rest is not None:
+            await rest
         if not self.closed and probe(self._socket, ZMQ_POLLOUT):
-            self.push_write(b"")
+            self._answer(b"")

@@ -36,13 +36,19 @@ class TrioLoop(Loop):
         self._token = token
         self._left = BUDGET
 
-    async def checkpoint(self) -> None:
+    def is_due(self) -> bool:
         self._left -= 1
-        if self._left > 0:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        else:
-            self._left = BUDGET
-            await trio.lowlevel.checkpoint()
+        return self._left < 0
+
+    def spend(self, operations: int) -> None:
+        self._left -= operations
+
+    async def pause(self) -> None:
+        self._left = BUDGET
+        await trio.lowlevel.checkpoint()
+
+    async def be_cancelled(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
 
     def wakeup(self) -> TrioWakeup:
         return TrioWakeup()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from zraw import Socket
+from zraw.aio.base import check_callback
 from zraw.aio.edge import edge_of, is_awaitable
 from zraw.constants import ZMQ_EVENTS, ZMQ_POLLIN, ZMQ_POLLOUT
 
@@ -27,12 +28,13 @@ class Watcher:
     @property
     def active(self) -> bool:
         """False once it is cancelled, or the socket closed."""
-        return self in self._edge.levels
+        return self in self._edge.levels and not self._socket.closed
 
     def cancel(self) -> None:
         """Call back no more; a second cancel() does nothing."""
-        if self.active:
+        if self in self._edge.levels:
             self._edge.levels.remove(self)
+            self._edge.forget()
 
     def _call(self, events: int) -> bool:
         """Call back if one of the events is there; return whether it was."""
@@ -70,6 +72,11 @@ def check_events(events: int, call: str) -> None:
         )
 
 
+def check_socket(socket: object, call: str) -> None:
+    if not isinstance(socket, Socket):
+        raise TypeError(f"{call}: socket: a zraw.Socket, not {type(socket).__name__}")
+
+
 def io(
     socket: Socket, events: int, callback: Callable[[Socket, int], object]
 ) -> Watcher:
@@ -84,11 +91,9 @@ def io(
 
     Returns: the Watcher, whose cancel() ends it; Socket.close() does, too.
     """
+    check_socket(socket, "io()")
     check_events(events, "io()")
-    if not callable(callback):
-        raise TypeError(f"io(): callback: a callable, not {type(callback).__name__}")
-    if not isinstance(socket, Socket):
-        raise TypeError(f"io(): socket: a zraw.Socket, not {type(socket).__name__}")
+    check_callback(callback, "io(): callback", optional=False)
     return Watcher(socket, events, callback)
 
 
@@ -101,5 +106,6 @@ def probe(socket: Socket, events: int) -> bool:
 
     Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY).
     """
+    check_socket(socket, "probe()")
     check_events(events, "probe()")
     return bool(socket.getsockopt(ZMQ_EVENTS) & events)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import zraw
 from zraw import Message, Socket
 from zraw.aio.base import Base, Data, OnDrain, check_callback
-from zraw.aio.edge import Entry, Push, is_awaitable
+from zraw.aio.edge import is_awaitable
+from zraw.aio.entries import Entry, Push
 from zraw.aio.loops import Wakeup
 from zraw.constants import ZMQ_DONTWAIT
 
@@ -92,25 +93,27 @@ class PushedCall(Push):
         return True
 
 
-def checked(data: Any) -> Any:
+def checked(data: Any, call: str = "push_write()") -> Any:
     """Return what is to be sent later, if it can be; nobody can change it then."""
+    if not isinstance(data, (list, tuple)):
+        return checked_frame(data, call)
+    if not data:
+        raise ValueError(f"{call}: data: a message has at least one frame")
+    messages = [id(part) for part in data if isinstance(part, Message)]
+    if len(set(messages)) < len(messages):
+        raise ValueError(f"{call}: data: the same Message twice")
+    return tuple(checked_frame(part, call) for part in data)
+
+
+def checked_frame(data: Any, call: str) -> Any:
     if isinstance(data, (bytes, Message)):
         return data
-    if isinstance(data, (list, tuple)):
-        if not data:
-            raise ValueError("push_write(): a message has at least one frame")
-        return tuple(checked(part) for part in data)
-    if isinstance(data, str):
-        raise TypeError(
-            "push_write(): bytes, a buffer, a Message or a list of them, "
-            "not str: encode it"
-        )
     try:
         return bytes(memoryview(data))
     except TypeError:
         raise TypeError(
-            "push_write(): bytes, a buffer, a Message or a list of them, "
-            f"not {type(data).__name__}"
+            f"{call}: data: bytes, a buffer, a Message or a list of them, not "
+            f"{type(data).__name__}" + (": encode it" if isinstance(data, str) else "")
         ) from None
 
 
@@ -130,6 +133,8 @@ class Writable(Base):
 
     _on_drain: OnDrain | None = None
     _pushes = 0  # pushed messages that libzmq has not taken yet
+    _drops = 0  # how often such were dropped
+    _drop_cause: BaseException | None = None  # of the last time
 
     def __init__(self, socket: Socket) -> None:
         super().__init__(socket)
@@ -153,10 +158,10 @@ class Writable(Base):
                 if self._try_send(data):
                     return
                 await edge.turn_to_write(
-                    self._peer_of((data,)), partial(self._offer, data)
+                    self._peer_of((data,)), partial(self._offer_frame, data)
                 )
                 return
-        await self._give((data,), partial(self._offer, data))
+        await self._give((data,), partial(self._offer_frame, data))
 
     async def send_multipart(self, parts: Iterable[Buffer]) -> None:
         """Send a message of several frames, whole, when it can be sent.
@@ -185,11 +190,17 @@ class Writable(Base):
     ) -> None:
         """Send something without waiting, or in turn."""
         edge = self._edge
-        if edge.loop.spare <= 0:
-            edge.bind()
-            await edge.loop.checkpoint()
-        edge.loop.spare -= 1
+        loop = edge.loop
         peer = self._peer_of(frames)
+        if loop.spare > 0:
+            loop.spare -= 1
+        else:
+            edge.bind()
+            loop = edge.loop
+            if loop.is_due():
+                await edge.turn_to_write(peer, attempt, pause=True)
+                return
+            await loop.be_cancelled()
         if edge.must_queue(peer) or not attempt():
             await edge.turn_to_write(peer, attempt)
 
@@ -205,6 +216,9 @@ class Writable(Base):
         except TypeError:
             return None  # the attempt to send it says what is wrong
 
+    def _offer_frame(self, data: Any) -> bool | None:
+        return self._try_send(data) or None
+
     def _offer(self, message: Any) -> bool | None:
         return offer(self._socket, message)
 
@@ -214,10 +228,12 @@ class Writable(Base):
         From then on it is libzmq that keeps it until a peer takes it, or ZMQ_LINGER
         is over.
 
-        Raises: NotASocket (ENOTSOCK) if the handle is closed meanwhile.
+        Raises: NotASocket (ENOTSOCK) if the handle is closed meanwhile, and what was
+            pushed dropped; ContextTerminated (ETERM).
         """
         edge = self._edge
         edge.bind()
+        drops = self._drops
         await edge.loop.checkpoint()
         while self._pushes:
             wakeup = edge.loop.wakeup()
@@ -226,8 +242,10 @@ class Writable(Base):
                 await wakeup
             finally:
                 self._drainers.discard(wakeup)
-            if self.closed:
-                self._socket.fileno()  # raises NotASocket, with its text
+        if self._drops != drops:
+            self._check_open()
+            if self._drop_cause is not None:
+                raise self._drop_cause
 
     # ---- callbacks
 
@@ -256,8 +274,7 @@ class Writable(Base):
         Raises: TypeError, ValueError; NotASocket (ENOTSOCK); RuntimeError if the
             message has to wait and no event loop is running.
         """
-        if self.closed:
-            self._socket.fileno()  # raises NotASocket, with its text
+        self._check_open()
         if callable(data):
             self._edge.bind()
             queue = self._edge.queue_to(None)
@@ -290,23 +307,28 @@ class Writable(Base):
     def _note_pushed(self, change: int) -> None:
         self._pushes += change
         if self._pushes == 0 and change < 0:
-            for wakeup in self._drainers:
-                if not wakeup.done():
-                    wakeup.set_result(None)
+            self._wake_drainers()
             if self._on_drain is not None and not self.closed:
                 try:
-                    self._spawn(self._on_drain(self), "on_drain")
+                    result = self._on_drain(self)
                 except Exception as error:
                     self._report("on_drain", error)
+                    return
+                if is_awaitable(result):
+                    self._edge.loop.spawn(self._finish(result, "on_drain"))
+
+    def _wake_drainers(self) -> None:
+        for wakeup in self._drainers:
+            if not wakeup.done():
+                wakeup.set_result(None)
 
     def _drop(self, cause: BaseException | None = None) -> None:
-        """Drop what was pushed, and say how much it was."""
         count = self._edge.drop_pushes_of(self)
         if count:
-            self._note_pushed(-count)
+            self._pushes -= count
+            self._drops += 1
+            self._drop_cause = cause
+            self._wake_drainers()
             unsent = Unsent(count)
             unsent.__cause__ = cause
             self._report("push_write", unsent)
-
-    async def _leave(self) -> None:
-        await self.drain()
