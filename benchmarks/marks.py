@@ -6,6 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from entrants import label
+
 Results = dict[str, Any]
 Spread = tuple[float, float, float]  # lower quartile, median, upper quartile
 UNITS = {
@@ -21,8 +23,11 @@ UNITS = {
     "computed": "/s",
     "bytes": "B",
     "added": "ms",
+    "worst": "ms",
+    "p99": "ms",
 }
 KIB, MIB = 1 << 10, 1 << 20
+NETWORK = ("tcp/", "ipc/", "aio/")
 
 
 def more_is_better(figure: str) -> bool:
@@ -67,7 +72,10 @@ def speed_ratio(
 
 @dataclass(frozen=True)
 class Mark:
-    """One mark: "at least" of a speed, "at most" of a cost, "within" nanoseconds."""
+    """One mark: "at least" of a speed, "at most" of a cost, "within" nanoseconds.
+
+    "never above" is for a figure by itself, and for the worst of all rounds.
+    """
 
     title: str
     key: str
@@ -80,6 +88,11 @@ class Mark:
     def value(self, results: Results) -> Spread | None:
         if self.kind == "at least":
             return speed_ratio(results, self.key, self.figure, self.subject, self.other)
+        if self.kind == "never above":
+            had = series(results, self.key, self.subject, self.figure)
+            values = [value for value in had if value is not None]
+            found = spread(values)
+            return found and (min(values), found[1], max(values))
         pairs = paired(results, self.key, self.figure, self.subject, self.other)
         if self.kind == "at most":
             return spread([a / b for a, b in pairs if b])
@@ -88,7 +101,9 @@ class Mark:
     def reached(self, found: Spread) -> bool:
         """Over a network the better quartile has to, elsewhere the median."""
         low, median, high = found
-        network = self.key.startswith(("tcp/", "ipc/"))
+        if self.kind == "never above":
+            return high <= self.limit
+        network = self.key.startswith(NETWORK)
         if self.kind == "at least":
             return (high if network else median) >= self.limit
         return (low if network else median) <= self.limit
@@ -96,11 +111,10 @@ class Mark:
     def text(self) -> str:
         if self.kind == "within":
             return f"C + {self.limit:g} ns"
+        if self.kind == "never above":
+            return f"≤ {self.limit:g} {UNITS[self.figure]}, always"
         sign = "≥" if self.kind == "at least" else "≤"
-        return f"{sign} {self.limit:.2f} x {self.other_name()}"
-
-    def other_name(self) -> str:
-        return {"c": "C"}.get(self.other, self.other)
+        return f"{sign} {self.limit:.2f} x {label(self.other)}"
 
 
 def at_least(
@@ -162,4 +176,45 @@ def all_marks() -> list[Mark]:
         ),
         Mark("sends beside a loop", "threads/16", "sends", "pyzmq", "at least", 5),
         Mark("import", "import", "added", "pyzmq", "at most", 0.5),
+        *loop_marks(),
+    ]
+
+
+def loop_marks() -> list[Mark]:
+    """Marks on event loops, where the subject is in the title."""
+    subject = "zraw-asyncio"
+    marks = [
+        Mark(
+            "asyncio, receive 16 B",
+            "aio/recv/16",
+            "rate",
+            other,
+            "at least",
+            limit,
+            subject,
+        )
+        for other, limit in (("pyzmq-asyncio", 15), ("pyomq-asyncio", 2))
+    ]
+    marks.append(
+        Mark(
+            "asyncio, REQ/REP, 16 B",
+            "aio/latency/16",
+            "round_trip",
+            "pyzmq-asyncio",
+            "at most",
+            0.85,
+            subject,
+        )
+    )
+    return marks + [
+        Mark(
+            f"a task beside {label(name)}",
+            "aio/fairness/16",
+            "worst",
+            "",
+            "never above",
+            20,
+            name,
+        )
+        for name in ("zraw-asyncio", "zraw-uvloop", "zraw-trio")
     ]

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from entrants import library_of
+
 HERE = Path(__file__).parent
 PATIENCE = 90  # seconds without an answer, after which a process counts as hung
 Figures = dict[str, float]
@@ -127,7 +129,7 @@ class Setup:
     servers: dict[str, Process] = field(default_factory=dict)
 
     def python(self, entrant: str) -> list[str]:
-        zraw = entrant.startswith("zraw")
+        zraw = library_of(entrant) == "zraw"
         return [sys.executable if zraw else self.peers_python, str(HERE / "worker.py")]
 
     def command(self, entrant: str, role: str, *arguments: object) -> list[str]:

@@ -19,7 +19,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from aio_cases import aio_cases
 from cases import Case, Effort, all_cases
+from entrants import library_of, loop_of
 from processes import Failed, Setup, compile_c
 from table import full_text
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -79,7 +81,7 @@ def present(setup: Setup, notes: list[str]) -> dict[str, dict[str, str]]:
 def chosen_cases(options: argparse.Namespace) -> list[Case]:
     cases = [
         case
-        for case in all_cases(bool(options.drafts))
+        for case in [*all_cases(bool(options.drafts)), *aio_cases()]
         if re.search(options.only, case.key) and (case.quick or not options.quick)
     ]
     if not cases:
@@ -103,7 +105,19 @@ class Runner:
         return min(rounds, case.rounds or rounds)
 
     def entrants(self, case: Case) -> list[str]:
-        return [name for name in case.entrants if name.partition("-")[0] in self.about]
+        """Those who can take part; a loop that is missing is noted once."""
+        able = []
+        for name in case.entrants:
+            library, loop = library_of(name), loop_of(name)
+            if library not in self.about:
+                continue
+            if not loop or loop in self.about[library]["loops"].split():
+                able.append(name)
+                continue
+            note = f"{library}: its Python has no {loop}"
+            if note not in self.notes:
+                self.notes.append(note)
+        return able
 
     def run_all(self, cases: list[Case]) -> None:
         total = sum(len(self.entrants(case)) * self.rounds(case) for case in cases)
@@ -119,7 +133,7 @@ class Runner:
         for turn in range(self.rounds(case)):
             shift = turn % len(entrants)
             for entrant in entrants[shift:] + entrants[:shift]:
-                bar.set_description_str(f"{case.key:24.24} {entrant:9}")
+                bar.set_description_str(f"{case.key:24.24} {entrant:17}")
                 figures: dict[str, float] = {}
                 try:
                     if entrant not in failed:

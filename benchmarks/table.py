@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from entrants import label
 from marks import UNITS, Results, Spread, all_marks, series, speed_ratio, spread
 
 COLUMNS = {"c": "C", "zraw": "zraw", "pyzmq": "pyzmq", "pyomq": "pyomq"}
@@ -13,7 +14,9 @@ GROUPS = {
     "memory": "Resident memory",
     "import": "Start",
     "growth": "Growth; inproc, one thread, 16 B",
+    "aio": "Event loops; tcp, two processes",
 }
+BESIDE = ("pyzmq-asyncio", "pyomq-asyncio")  # whom the table compares loops with
 
 
 def number(value: float) -> str:
@@ -77,7 +80,9 @@ def marks_text(results: Results) -> str:
             rows.append([mark.title, "-", mark.text(), "not measured"])
             continue
         low, median, high = found
-        if mark.kind == "within":
+        if mark.kind == "never above":
+            figure = f"{median:.1f}, at most {high:.1f} {UNITS[mark.figure]}"
+        elif mark.kind == "within":
             figure = f"C {median:+.0f} ns ({low:+.0f}…{high:+.0f})"
         else:
             figure = f"{median:.2f} ({low:.2f}…{high:.2f})"
@@ -119,11 +124,35 @@ def row_of(
     ]
 
 
+def loop_rows(results: Results) -> list[list[str]]:
+    """A line for who took part and a figure: there are too many for columns."""
+    others = [f"{label(name)} = 1" for name in BESIDE]
+    rows = [["case", "", "who", "median (quartiles)", *others]]
+    for key, case in results["cases"].items():
+        if not key.startswith("aio/"):
+            continue
+        for entrant, rounds in case["rounds"].items():
+            for figure in dict.fromkeys(name for had in rounds for name in had):
+                had = series(results, key, entrant, figure)
+                values = [value for value in had if value is not None]
+                row = [case["title"], f"{figure.replace('_', ' ')}, {UNITS[figure]}"]
+                row += [label(entrant), cell(spread(values))]
+                rows.append(
+                    row
+                    + [
+                        ratio(speed_ratio(results, key, figure, entrant, other))
+                        for other in BESIDE
+                    ]
+                )
+    return rows
+
+
 def full_text(results: Results) -> str:
     """Everything that was measured."""
     parts = [about_text(results)]
     for prefix, title in GROUPS.items():
-        rows = group_rows(results, prefix)
+        aio = prefix == "aio"
+        rows = loop_rows(results) if aio else group_rows(results, prefix)
         if len(rows) > 1:
             parts.append(f"### {title}\n\n{markdown(rows)}")
     parts.append(f"### Marks\n\n{marks_text(results)}")

@@ -8,25 +8,26 @@ queue of a connection that is lost, with the subscriptions, and goes on filling 
 How far that holds, which the program shows as well:
 
 - The queue has room for ZMQ_SNDHWM messages (here 10, by default 1000).  What comes
-  beyond is dropped; with ZMQ_XPUB_NODROP the publisher waits instead.
+  beyond is dropped.
 - The queue is in the publisher's memory: one that is killed loses it.
 - What was on its way as the subscriber died is lost, and so is what is published
   before the publisher has noticed.
 
-The program starts both as processes of their own; each can be started alone, too:
+The program starts both as processes of their own.  You can, too: then kill -9 the
+subscriber as often as you like, and type numbers to the publisher, as 3 for 3 messages.
 
     python examples/durable_subscriber.py subscriber ipc:///tmp/durable
-    python examples/durable_subscriber.py publisher ipc:///tmp/durable  # type: 3
+    python examples/durable_subscriber.py publisher ipc:///tmp/durable
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from asyncio.subprocess import PIPE, Process
 
 import zraw
 
@@ -46,105 +47,111 @@ def subscribe(endpoint: str) -> None:
 def publish(endpoint: str, number: int) -> None:
     """Publish numbers: as many as each line of standard input says.
 
-    The line "gone" waits until the subscriber is gone; "wait" publishes a number when
-    there is room for it, rather than drop it.
+    The line "gone" waits until the subscriber is gone.
     """
     with zraw.Context() as context:
         publisher = context.socket(zraw.ZMQ_XPUB)
         publisher.setsockopt(zraw.ZMQ_SNDHWM, HWM)
-        publisher.setsockopt(zraw.ZMQ_LINGER, 0)  # the end of this one loses the queue
+        publisher.setsockopt(zraw.ZMQ_LINGER, 1000)  # for who is away at the end
         monitor = publisher.monitor(events=zraw.ZMQ_EVENT_DISCONNECTED)
         publisher.connect(endpoint)
         publisher.recv()  # the subscription: before, there is nobody to queue for
         print("subscribed", flush=True)
         for line in sys.stdin:
-            command = line.strip()
-            if command == "gone":
+            if line.strip() == "gone":
                 zraw.recv_event(monitor)
             else:
-                publisher.setsockopt(zraw.ZMQ_XPUB_NODROP, command == "wait")
-                for _ in range(1 if command == "wait" else int(command)):
+                for _ in range(int(line)):
                     publisher.send(str(number).encode())
                     number += 1
             print("done", flush=True)
 
 
-class Program:
-    """One of the two, as a process of its own."""
-
-    def __init__(self, *args: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, *args],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def hear(self) -> str:
-        """Wait for a line of its output."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._process.args}: ended")
-        return line.strip()
-
-    def hear_until(self, number: int) -> list[int]:
-        """Wait for numbers until this one comes."""
-        numbers = [int(self.hear())]
-        while numbers[-1] != number:
-            numbers.append(int(self.hear()))
-        return numbers
-
-    def tell(self, command: str) -> None:
-        """Give it a line of input, and wait until it has done what that says."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        self.hear()
-
-    def kill(self) -> None:
-        """Kill -9."""
-        self._process.kill()
-        self._process.communicate()
+# ---- the story
 
 
-def tell_story(endpoint: str) -> None:
-    with contextlib.ExitStack() as programs:
+async def start(*args: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, __file__, *args, stdin=PIPE, stdout=PIPE
+    )
 
-        def start(*args: str) -> Program:
-            program = Program(*args)
-            programs.callback(program.kill)
+
+async def kill(program: Process) -> None:
+    if program.returncode is None:
+        program.kill()  # -9
+        await program.wait()
+
+
+async def hear(program: Process) -> str:
+    """Wait for a line of output."""
+    assert program.stdout is not None
+    line = await program.stdout.readline()
+    if not line:
+        raise EOFError("a program has ended before its time")
+    return line.decode().strip()
+
+
+async def hear_until(program: Process, number: int) -> list[int]:
+    """Wait for numbers until this one comes."""
+    numbers = [int(await hear(program))]
+    while numbers[-1] != number:
+        numbers.append(int(await hear(program)))
+    return numbers
+
+
+async def tell(program: Process, command: str) -> None:
+    """Give a line of input, and wait until that is done."""
+    assert program.stdin is not None
+    program.stdin.write(f"{command}\n".encode())
+    await hear(program)
+
+
+async def tell_story(endpoint: str) -> None:
+    async with contextlib.AsyncExitStack() as programs:
+
+        async def start_subscriber() -> Process:
+            program = await start("subscriber", endpoint)
+            programs.push_async_callback(kill, program)
             return program
 
-        subscriber = start("subscriber", endpoint)
-        publisher = start("publisher", endpoint)
-        publisher.hear()
-        publisher.tell("3")
-        show("the subscriber is there", 3, subscriber.hear_until(3))
+        async def start_publisher(number: int) -> Process:
+            program = await start("publisher", endpoint, "--from", str(number))
+            programs.push_async_callback(kill, program)
+            await hear(program)  # "subscribed"
+            return program
 
-        subscriber.kill()
-        publisher.tell("gone")
-        publisher.tell("3")  # 4 to 6
-        subscriber = start("subscriber", endpoint)
-        show("it was killed, and is back", 3, subscriber.hear_until(6))
+        subscriber = await start_subscriber()
+        publisher = await start_publisher(1)
+        await tell(publisher, "3")
+        show("the subscriber is there", 3, await hear_until(subscriber, 3))
 
-        subscriber.kill()
-        publisher.tell("gone")
-        publisher.tell("100")  # 7 to 106
-        subscriber = start("subscriber", endpoint)
-        publisher.tell("wait")  # 107
-        numbers = subscriber.hear_until(107)
-        show(f"there was room for {HWM} while it was away", 100, numbers[:-1])
+        await kill(subscriber)
+        await tell(publisher, "gone")
+        await tell(publisher, "3")  # 4 to 6
+        subscriber = await start_subscriber()
+        show("it was killed, and is back", 3, await hear_until(subscriber, 6))
 
-        subscriber.kill()
-        publisher.tell("gone")
-        publisher.tell("3")  # 108 to 110
-        publisher.kill()
-        subscriber = start("subscriber", endpoint)
-        publisher = start("publisher", endpoint, "--from", "111")
-        publisher.hear()
-        publisher.tell("1")
-        numbers = subscriber.hear_until(111)
+        await kill(subscriber)
+        await tell(publisher, "gone")
+        await tell(publisher, "100")  # 7 to 106
+        subscriber = await start_subscriber()
+        numbers: list[int] = []
+        while not numbers or numbers[-1] <= 106:
+            # Until one finds room, and so comes after all that were queued.
+            await tell(publisher, "1")
+            with contextlib.suppress(asyncio.TimeoutError):
+                numbers.append(int(await asyncio.wait_for(hear(subscriber), 0.05)))
+        queued = [number for number in numbers if number <= 106]
+        show(f"it was away for more than {HWM} messages", 100, queued)
+
+        await kill(subscriber)
+        await tell(publisher, "gone")
+        await tell(publisher, "3")
+        await kill(publisher)
+        subscriber = await start_subscriber()
+        publisher = await start_publisher(1001)
+        await tell(publisher, "1")
+        numbers = await hear_until(subscriber, 1001)
         show("the publisher was killed as well", 3, numbers[:-1])
 
 
@@ -153,27 +160,20 @@ def show(what: str, published: int, numbers: list[int]) -> None:
     print(f"{what}: {published} published, received: {received}", flush=True)
 
 
-@contextlib.contextmanager
-def own_endpoint() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield f"ipc://{folder}/durable"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="A subscriber that dies, and is back.")
-    parser.add_argument(
-        "role", nargs="?", default="story", choices=["story", "publisher", "subscriber"]
-    )
-    parser.add_argument("endpoint", nargs="?")
+    roles = ["story", "publisher", "subscriber"]
+    parser.add_argument("role", nargs="?", default="story", choices=roles)
+    parser.add_argument("endpoint", nargs="?", default="ipc:///tmp/zraw-durable")
     parser.add_argument("--from", metavar="N", dest="first", type=int, default=1)
     args = parser.parse_args()
-    if args.role == "story":
-        with own_endpoint() as endpoint:
-            tell_story(args.endpoint or endpoint)
-    elif args.role == "publisher":
+    if args.role == "publisher":
         publish(args.endpoint, args.first)
-    else:
+    elif args.role == "subscriber":
         subscribe(args.endpoint)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(tell_story(f"ipc://{folder}/durable"))
 
 
 if __name__ == "__main__":

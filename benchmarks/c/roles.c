@@ -3,6 +3,7 @@
     roles ROLE ENDPOINT SIZE COUNT MODE BATCH_BYTES
       pull, rep, drain, proxy   bind, print their endpoints in JSON
       push, req, pull-from      connect to ENDPOINT
+      sink, flood               receive for COUNT milliseconds, send until killed
       memory                    MODE is what COUNT of are opened: socket, message, pin
       about                     print the version of libzmq
 
@@ -12,6 +13,8 @@
 
 #include "bench.h"
 #include <unistd.h>
+
+enum { DEFAULT_HWM = 1000, CHUNK = 100 };
 
 typedef struct {
     const char *role;
@@ -133,6 +136,44 @@ static void drain(const job_t *job)
         need(zmq_msg_recv(&message, socket, 0) >= 0, "zmq_msg_recv");
 }
 
+/*  Receive for a time, and show how many came if that counts.  */
+static void receive_for(const job_t *job, void *socket, double seconds, int counts)
+{
+    double start = now(), passed;
+    long messages = 0;
+    while ((passed = now() - start) < seconds) {
+        for (int i = 0; i < CHUNK; ++i)
+            recv_frame(socket, job->body, job->size);
+        messages += CHUNK;
+    }
+    if (counts)
+        printf("{\"messages\": %ld, \"seconds\": %.9f}\n", messages, passed);
+}
+
+/*  COUNT is milliseconds, and a tenth before them does not count.  This and flood()
+    have queues of libzmq's default length: aio_roles.py says why.  */
+static void sink(const job_t *job)
+{
+    void *socket = open_end(job, ZMQ_PULL);
+    double seconds = (double)job->count / 1000;
+    set_int(socket, ZMQ_RCVHWM, DEFAULT_HWM);
+    bind_and_print(&socket, 1, job->endpoint);
+    recv_frame(socket, job->body, job->size);
+    receive_for(job, socket, seconds / 10, 0);
+    receive_for(job, socket, seconds, 1);
+    fflush(stdout);
+    _exit(0);
+}
+
+static void flood(const job_t *job)
+{
+    void *socket = open_end(job, ZMQ_PUSH);
+    set_int(socket, ZMQ_SNDHWM, DEFAULT_HWM);
+    connect_to(socket, job->endpoint);
+    for (;;)
+        send_frame(socket, job->body, job->size, 0);
+}
+
 static void proxy(const job_t *job)
 {
     void *ends[2] = {open_end(job, ZMQ_PULL), open_end(job, ZMQ_PUSH)};
@@ -202,7 +243,7 @@ int main(int argc, char **argv)
         void (*play)(const job_t *);
     } parts[] = {{"pull", pull},   {"push", push},   {"rep", echo},
                  {"req", ask},     {"pull-from", pull_from}, {"drain", drain}, {"proxy", proxy},
-                 {"memory", memory}, {"about", about}};
+                 {"memory", memory}, {"about", about}, {"sink", sink}, {"flood", flood}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i)
         if (!strcmp(parts[i].name, job.role)) {
             parts[i].play(&job);

@@ -186,8 +186,11 @@ class Edge:
 
     def leave(self, queue: deque[Entry], turn: Turn) -> None:
         """Take a task out of its queue, and see to those behind it."""
-        with contextlib.suppress(ValueError):  # forgotten, with its loop
-            queue.remove(turn)
+        if queue and queue[0] is turn:
+            queue.popleft()
+        else:
+            with contextlib.suppress(ValueError):  # forgotten, with its loop
+                queue.remove(turn)
         self._fresh = True
         if not queue:
             self._drop_empty_queues()
