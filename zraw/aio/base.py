@@ -183,8 +183,18 @@ class Base:
     def _drop(self, cause: BaseException | None = None) -> None:
         """Drop what was pushed and waits; nothing, where there is nothing to push."""
 
-    async def _leave(self) -> None:
-        """What is still to be done at the end of `async with`."""
+    async def aclose(self) -> None:
+        """Wait until libzmq has taken everything that was pushed, then close.
+
+        As Writable.drain() and close(); cancelled, or failed, it closes at once.
+        """
+        try:
+            await self._drain_before_close()
+        finally:
+            self.close()
+
+    async def _drain_before_close(self) -> None:
+        """Do nothing, where there is nothing to push."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,10 +205,9 @@ class Base:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                await self._leave()
-        finally:
+        if error is None:
+            await self.aclose()
+        else:
             self.close()
 
     def __del__(self) -> None:

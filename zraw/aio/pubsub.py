@@ -200,6 +200,8 @@ class XPublish(TwoWay, Publisher):
             subscribed to two topics counts twice.
 
         It receives subscriptions if nobody else does; messages that are none stay.
+        Where the XPublish connects, a subscriber that was away subscribes anew, and
+        counts anew: libzmq does not say that it went.
 
         Raises: ContextTerminated (ETERM), NotASocket (ENOTSOCK).
         """
