@@ -293,7 +293,8 @@ cdef class Context:
     @property
     def sockets(self):
         """The open sockets of the context, as a list."""
-        return members(self.open_sockets)
+        return [item for item in members(self.open_sockets)
+                if (<GuardedSocket> item).generation]
 
     @property
     def closed(self):
@@ -455,15 +456,18 @@ cdef int close_sockets(Context context, bint given, int linger,
                 or zraw_take(&socket.busy, ZRAW_CLOSING)):
             left += 1
             continue
-        socket.detach()
-        ptr, socket.ptr = socket.ptr, NULL
-        socket.generation = 0
+        try:
+            socket.detach()
+        finally:
+            # Whatever a signal handler raises: nobody could close it any more.
+            ptr, socket.ptr = socket.ptr, NULL
+            socket.generation = 0
+            if not socket.borrowed:
+                own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
+                if given and not 0 <= own < linger:
+                    zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
+                zmq_close(ptr)
         context.open_sockets.discard(item)
-        if not socket.borrowed:
-            own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
-            if given and not 0 <= own < linger:
-                zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
-            zmq_close(ptr)
     return left
 
 

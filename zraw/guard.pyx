@@ -53,6 +53,9 @@ from zraw.process cimport (
 
 from zraw import constants
 
+cdef extern from "Python.h":
+    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument)
+
 cdef extern from *:
     """
     #ifdef Py_GIL_DISABLED
@@ -88,6 +91,39 @@ cdef str type_name(int type):
     return TYPE_NAMES.get(type, f"socket type {type}")
 
 
+cdef list raised_in_hooks = []
+
+
+cdef int raise_one(void *unused) except -1:
+    """Raise what the handler of a signal raised while a hook ran."""
+    raise raised_in_hooks.pop(0)
+
+
+cdef void call_hook(object hook, bint closing) noexcept:
+    """Call a hook, whatever it takes: who waits must not miss it.
+
+    A hook is Python, and so the handler of a signal may run in it, and raise.  The
+    hook is called again then, and the exception raised as soon as the main thread,
+    where handlers run, is back in Python.
+    """
+    cdef PyObject *type
+    cdef PyObject *value
+    cdef PyObject *traceback
+    PyErr_Fetch(&type, &value, &traceback)
+    try:
+        try:
+            hook(closing)
+        except BaseException as error:
+            hook(closing)
+            raised_in_hooks.append(error)
+            if Py_AddPendingCall(raise_one, NULL) < 0:
+                raised_in_hooks.remove(error)
+                raise
+    except BaseException:
+        PyErr_WriteUnraisable(hook)
+    PyErr_Restore(type, value, traceback)
+
+
 cdef void tell(GuardedSocket socket) noexcept:
     """Call the hook of zraw.aio, once: something was done with the socket.
 
@@ -95,17 +131,9 @@ cdef void tell(GuardedSocket socket) noexcept:
     somebody on an event loop waits for.  The hook only schedules a new look; it
     may be called by any thread, in the middle of what a signal handler interrupts.
     """
-    cdef PyObject *type
-    cdef PyObject *value
-    cdef PyObject *traceback
     hook = socket.hook
     if zraw_arm(&socket.armed, False) and hook is not None:
-        PyErr_Fetch(&type, &value, &traceback)
-        try:
-            hook(False)
-        except BaseException:
-            PyErr_WriteUnraisable(hook)
-        PyErr_Restore(type, value, traceback)
+        call_hook(hook, False)
 
 
 def look_at(GuardedSocket socket not None):
@@ -371,10 +399,7 @@ cdef class GuardedSocket:
         hook, self.hook = self.hook, None
         zraw_arm(&self.armed, False)
         if hook is not None:
-            try:
-                hook(True)
-            except BaseException:
-                PyErr_WriteUnraisable(hook)
+            call_hook(hook, True)
         if self.watchers is not None:
             for item in members(self.watchers):
                 watcher = item

@@ -177,14 +177,18 @@ cdef class Socket(ConnectingSocket):
                 self.refuse("close()")
             finally:
                 self.shared = shared
-        self.detach()
-        ptr, self.ptr = self.ptr, NULL
-        self.generation = 0
+        try:
+            self.detach()
+        finally:
+            # Whatever a signal handler raises: nobody could close it any more.
+            ptr, self.ptr = self.ptr, NULL
+            self.generation = 0
+            if not self.borrowed:
+                if linger is not None:
+                    zmq_setsockopt(ptr, ZMQ_LINGER, &milliseconds,
+                                   sizeof(milliseconds))
+                zmq_close(ptr)
         self.context.discard(self)
-        if not self.borrowed:
-            if linger is not None:
-                zmq_setsockopt(ptr, ZMQ_LINGER, &milliseconds, sizeof(milliseconds))
-            zmq_close(ptr)
         drain()
 
     @property

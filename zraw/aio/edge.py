@@ -275,8 +275,12 @@ class Edge:
     def poke(self) -> None:
         """Have a look() soon."""
         if not self._scheduled and self.loop is not NO_LOOP:
-            self._scheduled = True
-            self.loop.call_soon(self.look)
+            try:
+                self._scheduled = True
+                self.loop.call_soon(self.look)
+            except BaseException:  # of the handler of a signal; it is called again
+                self._scheduled = False
+                raise
 
     def _on_readable(self) -> None:
         if not self.is_waiting() or self._socket() is None:

@@ -58,7 +58,8 @@ class Request(Typed):
     """Request(context, bind=, connect=, identity=, options={}): a ZMQ_REQ.
 
     ZMQ_REQ_RELAXED and ZMQ_REQ_CORRELATE are set: a question can be asked again, and
-    a late answer never answers a later one.
+    a late answer never answers a later one.  A ROUTER sees a frame more than of a
+    plain ZMQ_REQ: everything before the empty frame is the envelope.
     """
 
     TYPE = zraw.ZMQ_REQ
