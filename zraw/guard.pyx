@@ -11,6 +11,7 @@ from cpython.exc cimport (
     PyErr_CheckSignals,
     PyErr_Fetch,
     PyErr_Restore,
+    PyErr_SetObject,
     PyErr_WriteUnraisable,
 )
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
@@ -119,7 +120,8 @@ cdef void call_hook(object hook, bint closing) noexcept:
             if Py_AddPendingCall(raise_one, NULL) < 0:
                 raised_in_hooks.remove(error)
                 raise
-    except BaseException:
+    except BaseException as error:
+        PyErr_SetObject(error.__class__, error)
         PyErr_WriteUnraisable(hook)
     PyErr_Restore(type, value, traceback)
 

@@ -34,7 +34,7 @@ class AsyncioLoop(Loop):
     def __init__(self, native: asyncio.AbstractEventLoop) -> None:
         self._native = native
         self._tasks: set[asyncio.Task[None]] = set()
-        self.spare = BUDGET
+        self.spare = BUDGET - 1
 
     def wakeup(self) -> asyncio.Future[None]:
         return self._native.create_future()
@@ -47,7 +47,7 @@ class AsyncioLoop(Loop):
         self.spare -= operations
 
     async def pause(self) -> None:
-        self.spare = BUDGET
+        self.spare = BUDGET - 1
         await asyncio.sleep(0)
 
     async def be_cancelled(self) -> None:

@@ -112,7 +112,8 @@ class Edge:
             for entry in [entry for entry in queue if isinstance(entry, Turn)]:
                 queue.remove(entry)
         self._drop_empty_queues()
-        self._watching = self._timer = None
+        # Not the same descriptor again: who watched it there may still know it.
+        self._watching = self._timer = self._descriptor = None
         self._scheduled = False
 
     # ---- waiting
@@ -289,9 +290,14 @@ class Edge:
             return
         if self._poller is not None:
             self._take_signal(self._poller)
-        self._fresh = True
         self._pause = FIRST_PAUSE
-        self.look()
+        self._look_afresh()
+
+    def _look_afresh(self) -> None:
+        """Look at once, unless that is about to happen."""
+        self._fresh = True
+        if not self._scheduled:
+            self.look()
 
     # ---- looking
 
@@ -402,8 +408,7 @@ class Edge:
 
     def _try_again(self) -> None:
         self._timer = None
-        self._fresh = True
-        self.look()
+        self._look_afresh()
 
     def _call_levels(self, events: int) -> bool:
         ready = False

@@ -212,23 +212,22 @@ class XPublish(TwoWay, Publisher):
         edge = self._edge
         edge.bind()
         await edge.loop.checkpoint()
-        if self._has_subscribers(n, topic):
-            return
         counting = Counting(self, n, topic)
-        counting.wakeup = edge.loop.wakeup()
         edge.readers.append(counting)
         self._counting.append(counting)
         try:
-            if edge.readers[0] is counting:
-                counting.serve()
-            edge.listen()
-            await counting.wakeup
+            while not self._has_subscribers(n, topic):
+                counting.wakeup = edge.loop.wakeup()
+                if edge.readers[0] is counting:
+                    counting.serve()
+                    edge.listen()
+                await counting.wakeup
+                if counting.error is not None:
+                    raise counting.error
+                self._check_open()
         finally:
             self._counting.remove(counting)
             edge.leave(edge.readers, counting)
-        if counting.error is not None:
-            raise counting.error
-        self._check_open()
 
     def _has_subscribers(self, n: int, topic: bytes | None) -> bool:
         """Whether there are `n` subscriptions that have been received."""
@@ -273,7 +272,7 @@ class XPublish(TwoWay, Publisher):
         return frame
 
     def _try_recv_msg(self, message: Message) -> Message | None:
-        message.close()  # if that cannot be, nothing may be taken
+        message.move(Message())  # if that cannot be, nothing may be taken
         frame = self._next_frame()
         if frame is None:
             return None

@@ -34,7 +34,7 @@ class TrioWakeup:
 class TrioLoop(Loop):
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self._token = token
-        self._left = BUDGET
+        self._left = BUDGET - 1
 
     def is_due(self) -> bool:
         self._left -= 1
@@ -44,7 +44,7 @@ class TrioLoop(Loop):
         self._left -= operations
 
     async def pause(self) -> None:
-        self._left = BUDGET
+        self._left = BUDGET - 1
         await trio.lowlevel.checkpoint()
 
     async def be_cancelled(self) -> None:

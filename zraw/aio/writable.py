@@ -247,6 +247,10 @@ class Writable(Base):
             if self._drop_cause is not None:
                 raise self._drop_cause
 
+    async def _drain_before_close(self) -> None:
+        if self._pushes:
+            await self.drain()
+
     # ---- callbacks
 
     @property
