@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 from zraw.aio.loops import Wakeup
 
 
+arrivals = itertools.count()
+
+
 class Entry:
     """Somebody in a queue."""
 
-    __slots__ = ()
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = next(arrivals)  # less than of those who came later
 
     def serve(self) -> bool:
         """Do what is wanted; False if it stays at the head of its queue."""
@@ -29,6 +36,7 @@ class Turn(Entry):
     wakeup: Wakeup | None
 
     def __init__(self) -> None:
+        super().__init__()
         self.wakeup = None  # not asleep
         self.tried = False  # whether the task knows that it has to wait
         self.expired = False

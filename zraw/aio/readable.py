@@ -29,6 +29,7 @@ class PushedRead(Push):
     handle: Readable
 
     def __init__(self, handle: Readable, callback: OnRead) -> None:
+        super().__init__()
         self.handle = handle
         self.callback = callback
 

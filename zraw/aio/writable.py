@@ -35,6 +35,7 @@ class PushedWrite(Push):
     handle: Writable
 
     def __init__(self, handle: Writable, queue: deque[Entry], data: Any) -> None:
+        super().__init__()
         self.handle = handle
         self.queue = queue
         self.data = data
@@ -66,6 +67,7 @@ class PushedCall(Push):
     def __init__(
         self, handle: Writable, queue: deque[Entry], callback: OnDrain
     ) -> None:
+        super().__init__()
         self.handle = handle
         self.queue = queue
         self.callback = callback
@@ -87,8 +89,7 @@ class PushedCall(Push):
             data = None
             handle._report("push_write", error)
         if data is not None:
-            # It comes before those that queued up behind the callable.
-            handle._push(data, first=True)
+            handle._push(data, self.number)
         handle._note_pushed(-1)
         return True
 
@@ -288,23 +289,36 @@ class Writable(Base):
         else:
             self._push(checked(data))
 
-    def _push(self, data: Any, first: bool = False) -> None:
+    def _push(self, data: Any, number: int | None = None) -> None:
+        """Send now, or in turn.
+
+        number: of the callable that was asked for it, whose place it takes.
+        """
         edge = self._edge
         peer = self._peer_of(data if type(data) is tuple else (data,))
-        if first or not edge.must_queue(peer):
+        if number is None:
+            must_queue = edge.must_queue(peer)
+        else:
+            ahead = edge.writers.get(peer) or None
+            must_queue = ahead is not None and ahead[0].number < number
+        if not must_queue:
             try:
                 if self._offer(data):
                     return
+            except zraw.SocketInUse:
+                pass  # its thread will come out, and the hook be called
             except Exception as error:
                 self._report("push_write", error)
                 return
         edge.bind()
         queue = edge.queue_to(peer)
         entry = PushedWrite(self, queue, data)
-        if first:
-            queue.appendleft(entry)
-        else:
-            queue.append(entry)
+        place = len(queue)
+        if number is not None:
+            entry.number = number
+            while place and queue[place - 1].number > number:
+                place -= 1
+        queue.insert(place, entry)
         self._note_pushed(1)
         edge.listen()
 
