@@ -22,9 +22,9 @@ from functools import partial
 from typing import Any
 
 import anyio
-from aio_crew import Crew, limited
 
 import zraw
+from aio_crew import Crew, limited
 from aio_watch import (
     Complaints,
     Side,

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import aio_reopen
 import anyio
 import anyio.lowlevel
 import pytest
 import sniffio
 
 import aio_cancel
+import aio_reopen
 import zraw
 from aio_watch import unraisable
 from zraw import aio

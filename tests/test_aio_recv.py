@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import anyio
 import pytest
+
+import zraw
 from aio_tools import (
     beside,
     handles,
     nothing_logged,  # noqa: F401 - a fixture
     settle,
 )
-
-import zraw
 from zraw import aio
 
 TRANSPORTS = ["inproc", "ipc", "tcp"]

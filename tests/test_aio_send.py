@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import anyio
 import pytest
+
+import zraw
 from aio_tools import (
     Errors,
     beside,
@@ -12,8 +14,6 @@ from aio_tools import (
     nothing_logged,  # noqa: F401 - a fixture
     settle,
 )
-
-import zraw
 from zraw import aio
 
 TRANSPORTS = ["inproc", "ipc", "tcp"]
