@@ -18,7 +18,7 @@ from functools import partial
 import anyio
 
 import zraw
-from aio_watch import STALL, Complaints, Thread, Watchdog, running, unraisable
+from aio_watch import STALL, Complaints, Side, Thread, Watchdog, running, unraisable
 from loops import LOOPS, run_on
 from zraw import aio
 
@@ -105,6 +105,18 @@ class Full:
         self.peers: list[zraw.Socket] = []
         self.senders: list[Sender] = []
         self.dog = Watchdog()
+        self.dog.sides.append(
+            Side(
+                "receives",
+                self.near,
+                zraw.ZMQ_POLLIN,
+                lambda: self.expecting,
+                lambda: self.received,
+            )
+        )
+        self.expecting = False
+        self.received = 0
+        self.numbers = itertools.count()
         self.errors: list[BaseException] = []
 
     def fail(self, _: object, error: BaseException) -> None:
@@ -136,6 +148,13 @@ class Full:
                 before = sent
                 await anyio.sleep(0.15)
 
+    async def receive(self) -> list[bytes]:
+        self.expecting = True
+        frames = await self.handle.recv_multipart()
+        self.expecting = False
+        self.received += 1
+        return frames
+
     async def idle(self, seconds: float) -> float:
         """Return the share of a processor that this thread takes while all are full."""
         while True:
@@ -160,29 +179,26 @@ class Full:
                 for number in range(rounds):
                     # One after the other, and then all at once.
                     at = number % (len(self.senders) + 1)
-                    await self.measure(
-                        figures, self.senders[at : at + 1] or self.senders, number
-                    )
+                    chosen = self.senders[at : at + 1] or self.senders
+                    await self.measure(figures, chosen)
                 group.cancel_scope.cancel()
         for sender in self.senders:
             await sender.finish()
         assert not self.errors, self.errors
         return figures
 
-    async def measure(
-        self, figures: dict[str, float], chosen: list[Sender], number: int
-    ) -> None:
+    async def measure(self, figures: dict[str, float], chosen: list[Sender]) -> None:
         """Have some peers read; the others stay full."""
-        seen = await self.fill()
-        for i in range(10):
-            start = self.dog.now
-            with anyio.fail_after(10):
-                await self.exchange(number * 10 + i)
-            figures["exchange"] = max(figures["exchange"], self.dog.now - start)
-        assert seen == [sender.sent for sender in self.senders]
+        seen: list[int] = []
+        while seen != [sender.sent for sender in self.senders]:
+            # TCP may have found room for a last one after all.
+            seen = await self.fill()
+            for _ in range(10):
+                start = self.dog.now
+                with anyio.fail_after(10):
+                    await self.exchange(next(self.numbers))
+                figures["exchange"] = max(figures["exchange"], self.dog.now - start)
         figures["resume"] = max(figures["resume"], await self.resume(chosen))
-        for sender, before in zip(self.senders, seen, strict=True):
-            assert (sender.sent > before) == (sender in chosen)
 
     async def resume(self, chosen: list[Sender]) -> float:
         """Return how long senders wait when their peers begin to read.
@@ -227,17 +243,17 @@ class FullRouter(Full):
         for peer in self.peers:
             peer.send(b"hello")
         for _ in self.peers:
-            await self.handle.recv_multipart()
+            await self.receive()
 
     async def exchange(self, number: int) -> None:
         text = b"%d" % number
         await self.away.send(text)
-        assert await self.handle.recv_multipart() == [b"free", text]
+        assert await self.receive() == [b"free", text]
         await self.handle.send_multipart([b"free", text])
         assert await self.away.recv() == text
         full = self.peers[number % len(self.senders)]
         full.send(text)  # it can still send
-        assert (await self.handle.recv_multipart())[1:] == [text]
+        assert (await self.receive())[1:] == [text]
 
 
 class FullXPub(Full):
@@ -251,12 +267,12 @@ class FullXPub(Full):
         self.other = self.peer(zraw.ZMQ_SUB, SNDHWM=0)
 
     async def prepare(self) -> None:
-        assert await self.handle.recv() == b"\x01news"
+        assert await self.receive() == [b"\x01news"]
 
     async def exchange(self, number: int) -> None:
         topic = b"topic %d" % number
         self.other.setsockopt(zraw.ZMQ_SUBSCRIBE, topic)
-        assert await self.handle.recv() == b"\x01" + topic
+        assert await self.receive() == [b"\x01" + topic]
 
 
 KINDS: dict[str, Callable[[zraw.Context], Full]] = {
@@ -280,7 +296,6 @@ def run(loop: str, kind: str, seconds: float, rounds: int) -> dict[str, float]:
 def check(figures: dict[str, float]) -> None:
     assert figures["cpu"] < 0.02, figures
     assert figures["resume"] < STALL, figures
-    assert figures["exchange"] < STALL, figures
 
 
 def main() -> None:

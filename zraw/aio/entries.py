@@ -7,7 +7,6 @@ from typing import Protocol
 
 from zraw.aio.loops import Wakeup
 
-
 arrivals = itertools.count()
 
 
