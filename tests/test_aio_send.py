@@ -77,12 +77,14 @@ def test_send__waits_for_room(on_loop, pair, transport):
 def test_send__waits_for_a_peer(on_loop, ctx):
     async def main():
         async with aio.Push(ctx, bind="tcp://127.0.0.1:*") as push, beside() as start:
-            waiting = [
-                start(push.send, b"1"),
-                start(push.send_multipart, [b"2", b"2"]),
-                start(push.send, zraw.Message(b"3")),
-            ]
-            await settle()
+            waiting = []
+            for send, message in (
+                (push.send, b"1"),
+                (push.send_multipart, [b"2", b"2"]),
+                (push.send, zraw.Message(b"3")),
+            ):
+                waiting.append(start(send, message))
+                await settle()  # trio starts tasks in any order
             assert not any(running.ended for running in waiting)
             where = push.socket.getsockopt(zraw.ZMQ_LAST_ENDPOINT)
             async with aio.Pull(ctx, connect=where) as pull:
