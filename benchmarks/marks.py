@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from entrants import label
+from entrants import LOOPS, label
 
 Results = dict[str, Any]
 Spread = tuple[float, float, float]  # lower quartile, median, upper quartile
@@ -181,40 +181,16 @@ def all_marks() -> list[Mark]:
 
 
 def loop_marks() -> list[Mark]:
-    """Marks on event loops, where the subject is in the title."""
-    subject = "zraw-asyncio"
-    marks = [
-        Mark(
-            "asyncio, receive 16 B",
-            "aio/recv/16",
-            "rate",
-            other,
-            "at least",
-            limit,
-            subject,
-        )
-        for other, limit in (("pyzmq-asyncio", 15), ("pyomq-asyncio", 2))
-    ]
-    marks.append(
-        Mark(
-            "asyncio, REQ/REP, 16 B",
-            "aio/latency/16",
-            "round_trip",
-            "pyzmq-asyncio",
-            "at most",
-            0.85,
-            subject,
-        )
-    )
-    return marks + [
-        Mark(
-            f"a task beside {label(name)}",
-            "aio/fairness/16",
-            "worst",
-            "",
-            "never above",
-            20,
-            name,
-        )
-        for name in ("zraw-asyncio", "zraw-uvloop", "zraw-trio")
+    receive, ask = "asyncio, receive 16 B", "asyncio, REQ/REP, 16 B"
+    ours, pyzmq, pyomq = "zraw-asyncio", "pyzmq-asyncio", "pyomq-asyncio"
+    return [
+        Mark(receive, "aio/recv/16", "rate", pyzmq, "at least", 15, ours),
+        Mark(receive, "aio/recv/16", "rate", pyomq, "at least", 2, ours),
+        Mark(ask, "aio/latency/16", "round_trip", pyzmq, "at most", 0.85, ours),
+        *[
+            Mark(title, "aio/fairness/16", "worst", "", "never above", 20, subject)
+            for loop in LOOPS
+            for subject in (f"zraw-{loop}", f"zraw-{loop}-many")
+            for title in [f"a task beside {label(subject)}"]
+        ],
     ]

@@ -83,10 +83,10 @@ class Process:
         except BrokenPipeError:
             raise Failed(self.complaint()) from None
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self, patience: float = PATIENCE) -> dict[str, Any]:
         """The next line; lines come whole, so the buffer hides none from select."""
         assert self.popen.stdout is not None
-        readable, _, _ = select.select([self.popen.stdout], [], [], PATIENCE)
+        readable, _, _ = select.select([self.popen.stdout], [], [], patience)
         line = self.popen.stdout.readline() if readable else ""
         if not line:
             raise Failed(self.complaint() if readable else "nothing for too long")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from entrants import label
 from marks import UNITS, Results, Spread, all_marks, series, speed_ratio, spread
 
@@ -16,7 +18,8 @@ GROUPS = {
     "growth": "Growth; inproc, one thread, 16 B",
     "aio": "Event loops; tcp, two processes",
 }
-BESIDE = ("pyzmq-asyncio", "pyomq-asyncio")  # whom the table compares loops with
+BESIDE = ("pyzmq-asyncio", "pyomq-asyncio")  # whom those on loops are compared with
+SPEEDS = ("rate", "round_trip")  # where a ratio means something
 
 
 def number(value: float) -> str:
@@ -26,6 +29,10 @@ def number(value: float) -> str:
             scaled = value / (1e6 if suffix == "M" else 1e3)
             return f"{scaled:.{max(0, 3 - len(str(int(abs(scaled)))))}f} {suffix}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def heading(figure: str) -> str:
+    return f"{figure.replace('_', ' ')}, {UNITS[figure]}"
 
 
 def cell(found: Spread | None) -> str:
@@ -113,7 +120,7 @@ def row_of(
 ) -> list[str]:
     """A line; for zraw's batches, its figure stands in zraw's column."""
     row = [title + (", zraw in batches" if subject == "zraw-many" else "")]
-    row.append(f"{figure.replace('_', ' ')}, {UNITS[figure]}")
+    row.append(heading(figure))
     for entrant in COLUMNS:
         who = subject if entrant == "zraw" else entrant
         values = series(results, key, who, figure)
@@ -124,26 +131,30 @@ def row_of(
     ]
 
 
+def loop_cell(figure: str, values: list[float]) -> str:
+    """As cell(); of what is bad because it happens once, the worst of all rounds."""
+    if figure == "worst" and values:
+        return f"{number(statistics.median(values))} (at most {number(max(values))})"
+    return cell(spread(values))
+
+
 def loop_rows(results: Results) -> list[list[str]]:
-    """A line for who took part and a figure: there are too many for columns."""
+    """A line for each who took part: there are too many of them for columns."""
     others = [f"{label(name)} = 1" for name in BESIDE]
-    rows = [["case", "", "who", "median (quartiles)", *others]]
+    rows = [["case", "who", "", "median (quartiles)", *others]]
     for key, case in results["cases"].items():
         if not key.startswith("aio/"):
             continue
         for entrant, rounds in case["rounds"].items():
             for figure in dict.fromkeys(name for had in rounds for name in had):
-                had = series(results, key, entrant, figure)
-                values = [value for value in had if value is not None]
-                row = [case["title"], f"{figure.replace('_', ' ')}, {UNITS[figure]}"]
-                row += [label(entrant), cell(spread(values))]
-                rows.append(
-                    row
-                    + [
-                        ratio(speed_ratio(results, key, figure, entrant, other))
-                        for other in BESIDE
-                    ]
-                )
+                values = series(results, key, entrant, figure)
+                there = [value for value in values if value is not None]
+                row = [case["title"], label(entrant), heading(figure)]
+                row.append(loop_cell(figure, there))
+                for other in BESIDE:
+                    found = speed_ratio(results, key, figure, entrant, other)
+                    row.append(ratio(found) if figure in SPEEDS else "-")
+                rows.append(row)
     return rows
 
 
