@@ -161,3 +161,44 @@ def test_edge__callables_pushed_to_a_full_peer(on_loop, full):
 
     with Complaints():
         on_loop(main)
+
+
+def test_edge__reads_leave_writers_their_turn(on_loop, sock):
+    """There is always more to read; who waits to send has not to wait for that."""
+    near = sock(zraw.ZMQ_PAIR, SNDHWM=5, RCVHWM=0)
+    far = sock(zraw.ZMQ_PAIR, RCVHWM=5, SNDHWM=0)
+    far.connect(near.bind("inproc://edge"))
+    while near.try_send(b"full"):
+        pass
+    total, room = 50_000, 1_000
+    assert far.send_many([b"x"] * total) == total
+    read = 0
+    taken: list[int] = []  # when so many were read
+
+    def on_read(handle, message):
+        nonlocal read
+        read += 1
+        if read == room:
+            while far.try_recv():
+                pass
+
+    def ask(handle):
+        taken.append(read)
+        return b"pushed"
+
+    async def send(handle):
+        await handle.send(b"sent")
+        taken.append(read)
+
+    async def main():
+        handle = aio.Handle(near)
+        async with anyio.create_task_group() as group:
+            handle.push_write(ask)
+            group.start_soon(send, handle)
+            await anyio.sleep(0.01)
+            handle.on_read = on_read
+            while len(taken) < 2 or read < total:
+                await anyio.sleep(0.001)
+        assert room <= taken[0] <= taken[1] < room + 10_000, taken
+
+    on_loop(main)

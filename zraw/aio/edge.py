@@ -324,12 +324,15 @@ class Edge:
             events = self._arm()
             if self._has_input(events):
                 self._serve_readers()
+            is_spent = self._left <= 0
             if self.writers and (events & ZMQ_POLLOUT or self._is_blind):
+                # However much there is to read, something is written.
+                self._left = max(self._left, BUDGET // 4)
                 self._serve_writers()
             if self.levels and self._call_levels(events):
                 return True
             self._left -= 1
-            if self._left <= 0:
+            if is_spent or self._left <= 0:
                 return True
             if not (self._told and self.is_waiting()):
                 return False
