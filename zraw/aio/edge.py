@@ -344,6 +344,12 @@ class Edge:
             return 0
         try:
             events = socket._arm()
+            if events >= 0 and self._descriptor is None:
+                self._descriptor = Descriptor(self._find_descriptor(socket))
+                events = socket._arm()  # asking for it was a call on the socket
+        except zraw.SocketInUse:
+            self.poke()  # another thread has entered in between
+            return 0
         except zraw.ZMQError:
             return 0  # closed by another thread just now
         if events < 0:
@@ -352,13 +358,9 @@ class Edge:
             self.unwatch()
             return 0
         if self._watching is None:
-            self._watch(socket)
+            assert self._descriptor is not None
+            self._watching = self.loop.watch(self._descriptor, self._on_readable)
         return events
-
-    def _watch(self, socket: Socket) -> None:
-        if self._descriptor is None:
-            self._descriptor = Descriptor(self._find_descriptor(socket))
-        self._watching = self.loop.watch(self._descriptor, self._on_readable)
 
     def _find_descriptor(self, socket: Socket) -> int:
         if not socket.getsockopt(zraw.ZMQ_THREAD_SAFE):
@@ -407,6 +409,8 @@ class Edge:
                     self._fresh = fresh
                     break
                 self._left -= 1
+        if self._left <= 0:
+            self._fresh = True  # who is left was not refused, only not reached
         self._drop_empty_queues()
 
     def _try_again(self) -> None:
