@@ -110,6 +110,7 @@ def test_cancel__receiver_in_any_turn(on_loop, sock):
             waiters.cancel[who]()
             await waiters.until(lambda: len(waiters.done) == 1)
             for number in (b"1", b"2"):
+                await turn_loop(TURNS)  # the one that was cancelled has ended
                 if waiters.ended < 3:
                     far.send(number)
                     await waiters.until(lambda: waiters.done[-1] == number)  # noqa: B023

@@ -16,10 +16,11 @@ import pytest
 import aio_full
 import aio_stress
 import zraw
-from aio_watch import Complaints, unraisable
+from aio_watch import Complaints, Thread, running, unraisable
 from conftest import is_inside, wait_until
 from loops import LOOPS
 from zraw import aio
+from zraw.aio.edge import Edge
 
 SECONDS = 0.3
 
@@ -83,6 +84,80 @@ def test_edge__push_write_while_another_thread_is_inside(on_loop, sock):
     on_loop(main)
     thread.join()
     assert [far.try_recv(), far.try_recv(), errors] == [b"1", b"2", []]
+
+
+def test_edge__thread_enters_before_the_descriptor_is_known(on_loop, sock, monkeypatch):
+    near, far = sock(zraw.ZMQ_PAIR), sock(zraw.ZMQ_PAIR)
+    far.connect(near.bind("inproc://edge"))
+    find, crossed, got = Edge._find_descriptor, [], []
+
+    def find_late(edge, socket):
+        thread = threading.Thread(target=socket.poll, args=(50,))
+        thread.start()
+        wait_until(lambda: is_inside(socket))
+        try:
+            return find(edge, socket)
+        except zraw.SocketInUse:
+            crossed.append(edge)
+            raise
+        finally:
+            monkeypatch.undo()
+            threads.append(thread)
+
+    threads = [threading.Thread(target=near.poll, args=(50,))]
+    monkeypatch.setattr(Edge, "_find_descriptor", find_late)
+
+    async def main():
+        threads[0].start()
+        wait_until(lambda: is_inside(near))
+        handle = aio.Handle(near)
+        handle.on_read = lambda _, message: got.append(message)  # may not ask yet
+        while not crossed:
+            await anyio.sleep(0.001)
+        far.send(b"x")
+        while not got:
+            await anyio.sleep(0.001)
+
+    on_loop(main)
+    for thread in threads:
+        thread.join()
+    assert got == [b"x"]
+
+
+def test_edge__who_was_not_reached_waits_for_no_timer(on_loop, sock, monkeypatch):
+    """Reading takes up a whole turn; what was pushed goes out as fast as it can."""
+    near, far = sock(zraw.ZMQ_PAIR), sock(zraw.ZMQ_PAIR)
+    far.connect(near.bind("inproc://edge"))
+    total, left = 5000, 5000
+    timers = []
+
+    def note(edge):
+        timers.append(edge)
+
+    monkeypatch.setattr(Edge, "_try_again", note)
+
+    def play():
+        nonlocal left
+        while far.try_recv():
+            left -= 1
+        for _ in range(50):
+            far.try_send(b"y")
+
+    player = Thread(play)
+
+    async def main():
+        handle = aio.Handle(near, on_read=lambda _, __: None)
+        for _ in range(total):
+            handle.push_write(b"x")
+        with running(player):
+            await handle.drain()
+            while left:
+                player.check()
+                await anyio.sleep(0.001)
+        handle.on_read = None
+
+    on_loop(main)
+    assert not timers
 
 
 def test_edge__full_peers(on_loop):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from zraw.aio.loops import BUDGET, Cancellable, Descriptor, Loop, watch_by_task
+from zraw.aio.loops import BUDGET, Cancellable, Descriptor, Loop
+from zraw.aio.selecting import Selecting, Watch
 
 
 class Reader:
@@ -34,6 +37,7 @@ class AsyncioLoop(Loop):
     def __init__(self, native: asyncio.AbstractEventLoop) -> None:
         self._native = native
         self._tasks: set[asyncio.Task[None]] = set()
+        self._selecting: Selecting | None = None
         self.spare = BUDGET - 1
 
     def wakeup(self) -> asyncio.Future[None]:
@@ -62,8 +66,9 @@ class AsyncioLoop(Loop):
     def call_soon(self, callback: Callable[[], object]) -> None:
         if self.is_inside():
             self._native.call_soon(callback)
-        elif not self._native.is_closed():
-            self._native.call_soon_threadsafe(callback)
+        else:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._native.call_soon_threadsafe(callback)
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Cancellable:
         return self._native.call_later(seconds, callback)
@@ -74,29 +79,20 @@ class AsyncioLoop(Loop):
         try:
             return Reader(self._native, descriptor, callback)
         except NotImplementedError:
-            return self._watch_in_thread(descriptor, callback)
+            # Windows' proactor, say.
+            return Watch(self._thread(), self._native, descriptor, callback)
 
-    def _watch_in_thread(
-        self, descriptor: Descriptor, callback: Callable[[], object]
-    ) -> Cancellable:
-        """On Windows' proactor, say: anyio has a thread that selects."""
-        try:
-            from anyio import wait_readable
-        except ImportError:
-            raise RuntimeError(
-                f"{type(self._native).__name__} has no add_reader(), and anyio, whose "
-                "thread would do its work, is missing: pip install anyio"
-            ) from None
-        return self._start(watch_by_task(wait_readable, descriptor, callback))
+    def _thread(self) -> Selecting:
+        """Return the thread that selects; it ends with this object."""
+        if self._selecting is None:
+            self._selecting = Selecting()
+            weakref.finalize(self, self._selecting.stop)
+        return self._selecting
 
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._native.create_task(coroutine)
         self._tasks.add(task)  # the loop itself does not keep it
         task.add_done_callback(self._tasks.discard)
-        return task
-
-    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._start(coroutine)
 
     def lock(self) -> asyncio.Lock:
         return asyncio.Lock()

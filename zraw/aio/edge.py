@@ -112,8 +112,9 @@ class Edge:
             for entry in [entry for entry in queue if isinstance(entry, Turn)]:
                 queue.remove(entry)
         self._drop_empty_queues()
+        self.unwatch()
         # Not the same descriptor again: who watched it there may still know it.
-        self._watching = self._timer = self._descriptor = None
+        self._timer = self._descriptor = None
         self._scheduled = False
 
     # ---- waiting

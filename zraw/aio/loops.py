@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -196,14 +196,3 @@ def running_loop() -> Loop:
             loop = AsyncioLoop(native)
         _loops[id(native)] = loop
     return loop
-
-
-async def watch_by_task(
-    wait_readable: Callable[[int], Awaitable[None]],
-    descriptor: Descriptor,
-    callback: Callable[[], object],
-) -> None:
-    """Loop.watch(), where the loop only has a wait for one task."""
-    while True:
-        await wait_readable(descriptor.fd)
-        callback()

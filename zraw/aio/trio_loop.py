@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from zraw.aio.loops import BUDGET, Cancellable, Descriptor, Loop, watch_by_task
+from zraw.aio.loops import BUDGET, Cancellable, Descriptor, Loop
 
 
 class TrioWakeup:
@@ -73,8 +73,12 @@ class TrioLoop(Loop):
     def watch(
         self, descriptor: Descriptor, callback: Callable[[], object]
     ) -> Cancellable:
-        wait = trio.lowlevel.wait_readable
-        return self._start(watch_by_task(wait, descriptor, callback))
+        async def call_back() -> None:
+            while True:
+                await trio.lowlevel.wait_readable(descriptor.fd)
+                callback()
+
+        return self._start(call_back())
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> trio.CancelScope:
         scope = trio.CancelScope()

@@ -1,0 +1,187 @@
+"""zraw.aio: the thread that selects for loops that cannot watch descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+import zraw
+from aio_watch import Thread, running, unraisable
+from conftest import wait_until
+from loops import WithoutReaders, run_on
+from zraw import aio
+from zraw.aio.loops import Descriptor
+from zraw.aio.selecting import Selecting, Watch
+
+
+@pytest.fixture
+def selecting() -> Iterator[Selecting]:
+    selecting = Selecting()
+    yield selecting
+    selecting.stop()
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+    os.close(writer)
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "zraw.aio"]
+
+
+def run(main):
+    return run_on("thread", main, 20)
+
+
+def test_watch__as_long_as_it_is_readable(selecting, pipe):
+    calls = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        watch = Watch(selecting, loop, Descriptor(pipe[0]), lambda: calls.append(1))
+        await asyncio.sleep(0.05)
+        assert not calls
+        os.write(pipe[1], b"x")
+        while len(calls) < 3:
+            await asyncio.sleep(0.001)
+        watch.cancel()
+        del calls[:]
+        await asyncio.sleep(0.05)
+
+    run(main)
+    assert not calls
+
+
+def test_watch__cancelled_and_asked_for_again(selecting, pipe):
+    """However the thread and the loop cross, the last one is called."""
+    os.write(pipe[1], b"x")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for _ in range(2000):
+            # The same number each time, of a new descriptor.
+            called = loop.create_future()
+            watch = Watch(
+                selecting,
+                loop,
+                Descriptor(pipe[0]),
+                lambda called=called: called.done() or called.set_result(None),
+            )
+            if loop.time() % 0.002 < 0.001:
+                await asyncio.sleep(0)
+                watch.cancel()
+            else:
+                await asyncio.wait_for(called, 5)
+                watch.cancel()
+
+    run(main)
+
+
+def test_watch__that_raises_goes_on(selecting, pipe):
+    os.write(pipe[1], b"x")
+    calls, errors = [], []
+
+    def fail():
+        calls.append(1)
+        raise ValueError("expected")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, what: errors.append(what["exception"]))
+        watch = Watch(selecting, loop, Descriptor(pipe[0]), fail)
+        while len(calls) < 3:
+            await asyncio.sleep(0.001)
+        watch.cancel()
+
+    run(main)
+    assert len(errors) >= 3 and {type(error) for error in errors} == {ValueError}
+
+
+def test_watch__of_a_loop_that_is_closed(selecting, pipe):
+    loop = WithoutReaders()
+    with unraisable() as errors:
+        watch = Watch(selecting, loop, Descriptor(pipe[0]), lambda: None)
+        loop.close()
+        os.write(pipe[1], b"x")
+        asked = threading.Event()
+        selecting.ask(lambda _: asked.set())
+        assert asked.wait(5)
+        watch.cancel()
+    assert not errors and threads()
+
+
+def test_selecting__ends_with_the_loop(sock):
+    near, far = sock(zraw.ZMQ_PAIR), sock(zraw.ZMQ_PAIR)
+    far.connect(near.bind("inproc://selecting"))
+    wait_until(lambda: gc.collect() is not None and not threads())
+
+    async def main():
+        handle = aio.Handle(near)
+        asyncio.get_running_loop().call_later(0.02, far.send, b"x")
+        assert await handle.recv() == b"x"
+        assert len(threads()) == 1
+        handle.close()
+
+    run(main)
+    wait_until(lambda: gc.collect() is not None and not threads())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_selecting__signals_are_for_other_threads(selecting):
+    masks = []
+    selecting.ask(lambda _: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    wait_until(lambda: masks)
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1} <= masks[0]
+
+
+def test_watch__is_not_lost_by_a_socket_that_others_use(sock):
+    """A thread takes the news, and the watch is given up and asked for again."""
+    near, far = sock(zraw.ZMQ_PAIR), sock(zraw.ZMQ_PAIR)
+    far.connect(near.bind("inproc://selecting"))
+    may_meddle, count = threading.Event(), 0
+
+    def play():
+        far.send(b"x")
+        while far.poll(5) == 0 and not player.over.is_set():
+            pass
+        far.try_recv()
+
+    def meddle():
+        if may_meddle.wait(0.01):
+            with contextlib.suppress(zraw.SocketInUse):
+                near.poll(1)
+
+    def on_read(handle, message):
+        nonlocal count
+        count += 1
+        handle.push_write(message)
+
+    player, meddler = Thread(play), Thread(meddle)
+
+    async def main():
+        handle = aio.Handle(near, on_read=on_read)
+        with running(player, meddler):
+            for _ in range(50):
+                may_meddle.set()
+                await asyncio.sleep(0.01)
+                may_meddle.clear()
+                goal = count + 10
+                with anyio.fail_after(5):
+                    while count < goal:
+                        await asyncio.sleep(0.001)
+            player.over.set()
+        handle.close(0)
+
+    run(main)
