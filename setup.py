@@ -124,6 +124,8 @@ DIRECTIVES = {
     "wraparound": False,
     "initializedcheck": False,
     "cdivision": True,
+    # What threads may share is guarded, or taken in a critical section.
+    "freethreading_compatible": True,
 }
 
 setup(

@@ -18,6 +18,8 @@ import pytest
 
 import zraw
 
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
 # A shell's background jobs ignore Ctrl-C, and would hand that on to every child.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

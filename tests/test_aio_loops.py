@@ -13,6 +13,7 @@ import zraw
 from aio_tools import (
     Errors,
     beside,
+    fill,
     flow,
     full,
     handles,
@@ -218,14 +219,14 @@ def test_socket__used_by_another_thread_while_tasks_wait(on_loop, pair):
 # ---- another loop, and none
 
 
-def test_loop__another_that_runs_is_refused_where_it_waits(on_loop, pair):
+def test_loop__another_that_runs_is_refused_where_it_waits(on_loop, pair, sock):
     async def main():
         sender, handle = flow(pair)
-        pusher, puller = handles(
-            pair, zraw.ZMQ_PUSH, zraw.ZMQ_PULL, "tcp", SNDHWM=1, RCVHWM=1, SNDBUF=2048
-        )
-        while pusher.socket.poll(50, zraw.ZMQ_POLLOUT):
-            pusher.socket.try_send(b"x" * 100_000)
+        # Not tcp: room could be made later.
+        push, pull = sock(zraw.ZMQ_PUSH, SNDHWM=1), sock(zraw.ZMQ_PULL, RCVHWM=1)
+        pull.connect(push.bind("inproc://full"))
+        pusher, puller = aio.Handle(push), aio.Handle(pull)
+        fill(push)
         async with beside() as start:
             waiting = start(handle.recv)
             await settle()

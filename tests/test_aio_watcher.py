@@ -140,7 +140,7 @@ def test_io__cancelled_by_its_callback(on_loop, ends, times):
 
         watcher = aio.io(near, IN, callback)
         assert watcher.active
-        assert "cancelled" not in repr(watcher)
+        assert "cancelled" not in repr(watcher).replace(repr(near), "")
         far.send(b"x")
         await until(lambda: calls)
         await settle()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import zraw
+from zraw import cli
 
 HERE = Path(__file__).parent
 
@@ -39,7 +40,18 @@ def test_info__tells_versions_and_capabilities():
     running = ".".join(map(str, zraw.version()))
     assert rows["libzmq"].startswith(f"{running} running, {zraw.ZMQ_VERSION_MAJOR}.")
     assert ("curve" in rows["has"].split()) is zraw.has("curve")
+    assert rows["security"] == cli.security(zraw.version())
     assert rows["draft"].split()[-1] == ("yes" if zraw.has("draft") else "no")
+
+
+def test_info__names_the_known_holes():
+    """Of the oldest libzmq that is supported, and of what Debian has."""
+    old, new = cli.security((4, 3, 2)), cli.security((4, 3, 4))
+    assert "libzmq 4.3.2 has CVE-2020-15166 " in old and old.endswith("4.3.3 or newer")
+    assert new == "no hole is known of libzmq 4.3.4"
+    listed = (HERE.parent / "SECURITY.md").read_text()
+    known = {hole for holes in cli.HOLES.values() for hole in holes}
+    assert known == set(re.findall(r"CVE-\d+-\d+", listed))
 
 
 @pytest.mark.parametrize("transport", ["tcp", "ipc", "inproc"])

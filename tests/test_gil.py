@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import run_child
+from conftest import FREE_THREADED, run_child
 from shim import run_shimmed
 
 # A thread that counts whenever it gets the GIL.  With such a switch interval nobody
@@ -48,6 +48,7 @@ def run_ticking(program: str) -> None:
     assert (done.code, done.out, done.err) == (0, "", ""), done
 
 
+@pytest.mark.skipif(FREE_THREADED, reason="there is no GIL to keep")
 def test_send__short_ones_keep_the_gil():
     """Else each would wait for a computing thread to give it back."""
     run_ticking("""

@@ -32,34 +32,111 @@ def test_live__lists_sockets(ctx, sock):
     push, pull, idle = sock(zraw.ZMQ_PUSH), sock(zraw.ZMQ_PULL), sock(zraw.ZMQ_SUB)
     endpoint = pull.bind("tcp://127.0.0.1:*")
     push.connect(endpoint)
+    me = threading.get_ident()
     assert found(ctx).sockets == (
-        ("ZMQ_PULL", False, pull.fileno(), endpoint),
-        ("ZMQ_PUSH", False, push.fileno(), endpoint),
-        ("ZMQ_SUB", False, idle.fileno(), ""),
+        ("ZMQ_PULL", False, pull.fileno(), (endpoint,), (), me, None),
+        ("ZMQ_PUSH", False, push.fileno(), (), (endpoint,), me, None),
+        ("ZMQ_SUB", False, idle.fileno(), (), (), me, None),
     )
-    assert found(ctx).sockets[0].type == "ZMQ_PULL"
-    assert found(ctx).sockets[0].in_use is False
-    assert found(ctx).sockets[0].fd == pull.fileno()
-    assert found(ctx).sockets[0].endpoint == endpoint
+    assert found(ctx).sockets[0]._fields == (
+        *("type", "in_use", "fd", "bound", "connected", "thread", "made"),
+    )
     push.close()
     assert [each.type for each in found(ctx).sockets] == ["ZMQ_PULL", "ZMQ_SUB"]
 
 
-def test_live__endpoint_is_the_last_one(ctx, sock, tmp_path):
+def test_live__endpoints_come_and_go(ctx, sock, tmp_path):
     pull = sock(zraw.ZMQ_PULL)
-    for endpoint in ("inproc://a", f"ipc://{tmp_path}/s", "tcp://127.0.0.1:*"):
-        bound = pull.bind(endpoint)
-        assert found(ctx).sockets[0].endpoint == bound
+
+    def ends():
+        (seen,) = found(ctx).sockets
+        return seen.bound, seen.connected
+
+    names = ("inproc://a", f"ipc://{tmp_path}/s", "tcp://127.0.0.1:*", "tcp://lo:*")
+    bound = [pull.bind(name) for name in names]
+    for _ in range(2):
+        pull.connect(b"tcp://127.0.0.1:9")
+    with pytest.raises(zraw.ZMQError):
+        pull.bind(bound[2])
+    with pytest.raises(zraw.ZMQError):
+        pull.connect("tcp://")
+    assert ends() == (tuple(bound), ("tcp://127.0.0.1:9",) * 2)
+    pull.unbind(bound[2])
+    pull.unbind(bound[1])
+    pull.disconnect("tcp://127.0.0.1:9")
+    assert ends() == ((bound[0], bound[3]), ("tcp://127.0.0.1:9",))
+    with pytest.raises(zraw.NotFound):
+        pull.unbind(bound[2])
+    assert ends() == ((bound[0], bound[3]), ("tcp://127.0.0.1:9",))
+
+
+def test_live__peers_of_a_draft_type(ctx, sock):
+    if not zraw.has("draft"):
+        with pytest.raises(zraw.NotSupported):
+            sock(19)
+        assert found(ctx).sockets == ()
+        return
+    one, other = sock(zraw.ZMQ_PEER), sock(zraw.ZMQ_PEER)
+    endpoint = one.bind("inproc://peer")
+    peer = other.connect_peer(endpoint)
+    assert [each.connected for each in found(ctx).sockets if each.connected] == [
+        (endpoint,)
+    ]
+    if hasattr(zraw, "ZMQ_OUT_BATCH_SIZE") and zraw.version() >= (4, 3, 6):
+        other.disconnect_peer(peer)
+        assert not [each for each in found(ctx).sockets if each.connected]
+
+
+def test_live__thread_that_used_a_socket_last(ctx, sock):
+    pull = sock(zraw.ZMQ_PULL)
+    names = []
+
+    def use():
+        pull.getsockopt(zraw.ZMQ_EVENTS)
+        names.append(str(zraw.live()))
+
+    thread = threading.Thread(target=use, name="the other one")
+    assert found(ctx).sockets[0].thread == threading.get_ident()
+    thread.start()
+    ident = thread.ident
+    thread.join(10)
+    assert found(ctx).sockets[0].thread == ident
+    assert "the other one" in names[0]
+    assert "a thread that is gone" in str(zraw.live())
+    assert pull.try_recv() is None
+    assert found(ctx).sockets[0].thread == threading.get_ident()
+
+
+def test_live__where_things_were_made():
+    check("""
+import tracemalloc
+zraw_before = zraw.live()
+assert all(each.made is None for each in zraw_before.contexts)
+tracemalloc.start()
+late = zraw.Context()
+one = late.socket(zraw.ZMQ_PULL)
+line = sys._getframe().f_lineno
+(seen,) = [each for each in zraw.live().contexts if each.handle == late.handle]
+assert seen.made[-1].lineno == line - 2
+assert seen.sockets[0].made[-1].lineno == line - 1
+assert f"made at {seen.made[-1].filename}:{line - 1}" in str(zraw.live())
+one.close()
+late.close()
+context.close()
+""")
 
 
 def test_live__print_shows_a_table(ctx, sock):
-    pull = sock(zraw.ZMQ_PULL)
+    pull, push = sock(zraw.ZMQ_PULL), sock(zraw.ZMQ_PUSH)
     pull.bind("inproc://table")
+    push.connect("inproc://table")
     lines = str(zraw.live()).splitlines()
     at = lines.index(f"context {ctx.handle:#x}")
     assert lines[at + 1].split() == [
-        *("ZMQ_PULL", "idle", "fd", str(pull.fileno()), "inproc://table")
+        *("ZMQ_PULL", "idle", "fd", str(pull.fileno()), "MainThread"),
+        *("bound", "to", "inproc://table"),
     ]
+    assert lines[at + 2].split()[-3:] == ["connected", "to", "inproc://table"]
     assert lines[-1].endswith(" pinned")
 
 
@@ -70,10 +147,11 @@ def test_live__socket_that_another_thread_is_in(ctx, sock):
     thread = threading.Thread(target=lambda: got.append(busy.recv()))
     thread.start()
     wait_until(lambda: any(each.in_use for each in found(ctx).sockets))
-    assert sorted(found(ctx).sockets, key=lambda each: each.in_use) == [
-        ("ZMQ_PULL", False, idle.fileno(), ""),
-        ("ZMQ_PULL", True, None, None),
-    ]
+    me = threading.get_ident()
+    seen = sorted(found(ctx).sockets, key=lambda each: each.in_use)
+    assert seen[0] == ("ZMQ_PULL", False, idle.fileno(), (), (), me, None)
+    assert seen[1][:5] == ("ZMQ_PULL", True, seen[1].fd, (endpoint,), ())
+    assert seen[1].thread == thread.ident != me
     assert "in use" in str(zraw.live())
     with sock(zraw.ZMQ_PUSH) as push:
         push.connect(endpoint)
@@ -91,7 +169,7 @@ def test_live__thread_safe_types_have_no_descriptor(ctx, sock):
         return
     server = sock(zraw.ZMQ_SERVER)
     endpoint = server.bind("inproc://server")
-    assert found(ctx).sockets == (("ZMQ_SERVER", False, None, endpoint),)
+    assert found(ctx).sockets[0][:4] == ("ZMQ_SERVER", False, None, (endpoint,))
 
 
 def test_live__thread_safe_socket_that_a_thread_is_in():
@@ -142,7 +220,8 @@ def test_live__borrowed_ones(ctx, sock):
     described = [
         each.sockets for each in zraw.live().contexts if each.handle == ctx.handle
     ]
-    assert described == [(("ZMQ_PULL", False, pull.fileno(), ""),)] * 2
+    row = ("ZMQ_PULL", False, pull.fileno(), (), (), threading.get_ident(), None)
+    assert described == [(row,)] * 2
     borrowed.close()
     other.close()
     assert [each.handle for each in zraw.live().contexts].count(ctx.handle) == 1
@@ -175,7 +254,7 @@ def test_live__context_that_was_shut_down(ctx, sock):
     with pytest.raises(zraw.ContextTerminated):
         pull.recv()
     (socket,) = found(ctx).sockets
-    assert socket == ("ZMQ_PULL", False, None, None)
+    assert socket[:5] == ("ZMQ_PULL", False, socket.fd, (), ())
 
 
 def test_live__consumes_no_event(ctx, sock):
@@ -281,3 +360,19 @@ for thread in threads:
 assert len(zraw.live().contexts) == 1
 end()
 """)
+
+
+def test_repr__says_the_state(sock):
+    pull, push = sock(zraw.ZMQ_PULL, RCVTIMEO=-1), sock(zraw.ZMQ_PUSH)
+    where = pull.bind("inproc://repr")
+    push.connect(where)
+    assert repr(pull) == f"<zraw.Socket ZMQ_PULL idle, bound to {where}>"
+    assert repr(push) == f"<zraw.Socket ZMQ_PUSH idle, connected to {where}>"
+    thread = threading.Thread(target=pull.recv)
+    thread.start()
+    wait_until(lambda: repr(pull) == f"<zraw.Socket ZMQ_PULL in use, bound to {where}>")
+    push.send(b"x")
+    thread.join(10)
+    push.close()
+    assert repr(push) == "<zraw.Socket ZMQ_PUSH closed>"
+    assert repr(zraw.Socket.__new__(zraw.Socket)).endswith("__init__ not called>")

@@ -323,7 +323,7 @@ def small_things() -> None:
     assert_type(zraw.curve_keypair(), tuple[str, str])
     assert_type(zraw.curve_public("x"), str)
     assert_type(zraw.live().pins, int)
-    print(zraw.live().contexts[0].sockets[0].endpoint)
+    print(zraw.live().contexts[0].sockets[0].bound)
     zraw.sleep(1)
 
     zraw.z85_encode("1234")  # type: ignore[arg-type]

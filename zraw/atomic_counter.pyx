@@ -1,5 +1,6 @@
 """AtomicCounter: functions of the form zmq_atomic_counter_xxx()."""
 
+cimport cython
 from libc.errno cimport EFAULT
 
 from zraw.error cimport fail
@@ -42,6 +43,7 @@ cdef class AtomicCounter:
             fail(EFAULT, f"AtomicCounter.{call}: the counter is destroyed")
         return 0
 
+    @cython.critical_section
     def set(self, value):
         """Set the counter; not while other threads count.
 
@@ -55,6 +57,7 @@ cdef class AtomicCounter:
         self.check("set()")
         zmq_atomic_counter_set(self.ptr, number)
 
+    @cython.critical_section
     def inc(self):
         """Count up; return the value before.
 
@@ -65,6 +68,7 @@ cdef class AtomicCounter:
         self.check("inc()")
         return zmq_atomic_counter_inc(self.ptr)
 
+    @cython.critical_section
     def dec(self):
         """Count down; return whether the value is still other than 0.
 
@@ -75,6 +79,7 @@ cdef class AtomicCounter:
         self.check("dec()")
         return zmq_atomic_counter_dec(self.ptr) != 0
 
+    @cython.critical_section
     def value(self):
         """Return the value.
 
@@ -85,6 +90,7 @@ cdef class AtomicCounter:
         self.check("value()")
         return zmq_atomic_counter_value(self.ptr)
 
+    @cython.critical_section
     def destroy(self):
         """Free the counter, and make the object unusable.
 
@@ -105,6 +111,7 @@ cdef class AtomicCounter:
         raise TypeError("an AtomicCounter belongs to this process: not to be pickled "
                         "or copied")
 
+    @cython.critical_section
     def __repr__(self):
         if self.ptr == NULL:
             return "<zraw.AtomicCounter destroyed>"

@@ -15,7 +15,7 @@ from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
 
-from zraw.guard cimport GuardedSocket, enter, leave
+from zraw.guard cimport FREE_THREADED, GuardedSocket, enter, leave
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
     ZMQ_SNDMORE,
@@ -44,15 +44,7 @@ from zraw.sending cimport (
     send_frames,
 )
 
-cdef extern from *:
-    """
-    #ifdef Py_GIL_DISABLED
-    #define ZRAW_FREE_THREADED 1
-    #else
-    #define ZRAW_FREE_THREADED 0
-    #endif
-    """
-    const bint FREE_THREADED "ZRAW_FREE_THREADED"
+cdef extern from "Python.h":
     bint PyList_CheckExact(object items)
     bint PyTuple_CheckExact(object items)
     PyObject **PySequence_Fast_ITEMS(object items)

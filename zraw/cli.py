@@ -16,6 +16,14 @@ from zraw import perf
 CAPABILITIES = ("ipc", "pgm", "tipc", "norm", "curve", "gssapi", "vmci", "WS", "WSS")
 MAX_SIZE = 1 << 30
 
+# Known holes of libzmq, by the version that first was without them; see SECURITY.md.
+HOLES = {
+    (4, 3, 3): (
+        *("CVE-2020-15166", "CVE-2020-36400", "CVE-2021-20234", "CVE-2021-20235"),
+        *("CVE-2021-20236", "CVE-2021-20237"),
+    ),
+}
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
@@ -97,11 +105,24 @@ def print_info(options: argparse.Namespace) -> int:
         "draft API": "yes" if zraw.has("draft") else "no",
         "has": " ".join(name for name in CAPABILITIES if zraw.has(name)),
         "lacks": " ".join(name for name in CAPABILITIES if not zraw.has(name)),
+        "security": security(zraw.version()),
     }
     for name, text in rows.items():
         if text:
             print(f"{name:<12}{text}")
     return 0
+
+
+def security(version: tuple[int, ...]) -> str:
+    """Return what is known of a version of libzmq."""
+    open_ones = {fixed: holes for fixed, holes in HOLES.items() if version < fixed}
+    if not open_ones:
+        return f"no hole is known of libzmq {dotted(version)}"
+    holes = " ".join(" ".join(each) for each in open_ones.values())
+    return (
+        f"unless its distributor has patched it, libzmq {dotted(version)} has {holes}: "
+        f"use {dotted(max(open_ones))} or newer"
+    )
 
 
 def dotted(version: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from zraw.error cimport fail, fail_draft
 from zraw.guard cimport (
     UDP,
     UNBOUND,
+    WHOLE,
     GuardedSocket,
     enter,
     leave,
@@ -24,7 +25,9 @@ from zraw.guard cimport (
 from zraw.libzmq cimport (
     EFSM,
     ENOCOMPATPROTO,
+    ZMQ_CONFLATE,
     ZMQ_CONNECT_ROUTING_ID,
+    ZMQ_DEALER,
     ZMQ_FD,
     ZMQ_LAST_ENDPOINT,
     ZMQ_LINGER,
@@ -33,9 +36,11 @@ from zraw.libzmq cimport (
     ZMQ_PULL,
     ZMQ_PUSH,
     ZMQ_RCVHWM,
+    ZMQ_STREAM,
     ZMQ_SUB,
     ZMQ_SUBSCRIBE,
     zmq_bind,
+    zmq_close,
     zmq_connect,
     zmq_connect_peer,
     zmq_disconnect,
@@ -46,6 +51,7 @@ from zraw.libzmq cimport (
     zmq_join,
     zmq_leave,
     zmq_setsockopt,
+    zmq_socket,
     zmq_socket_get_peer_state,
     zmq_socket_monitor,
     zmq_socket_monitor_pipes_stats,
@@ -62,6 +68,31 @@ cdef enum:
 # The type of the reader, by that of the monitor.
 cdef dict READERS = {ZMQ_PAIR: ZMQ_PAIR, ZMQ_PUB: ZMQ_SUB, ZMQ_PUSH: ZMQ_PULL}
 cdef uint32_t monitors = 0    # made so far; each has a name and a number of its own
+
+
+cdef str as_str(object endpoint):
+    return (endpoint if isinstance(endpoint, str)
+            else bytes(endpoint).decode("utf-8", "surrogateescape"))
+
+
+cdef int note_end(GuardedSocket socket, str verb, object given, str actual) except -1:
+    """Remember an endpoint, for whoever looks for a hang; the guard is held.
+
+    given: what the caller will name it by: an endpoint, or a peer's routing id.
+    """
+    if socket.ends is None:
+        socket.ends = []
+    socket.ends.append((verb, given, actual))
+    return 0
+
+
+cdef int forget_end(GuardedSocket socket, str verb, object given) except -1:
+    cdef list ends = socket.ends or []
+    for end in ends:
+        if end[0] == verb and (end[1] == given or end[2] == given):
+            ends.remove(end)
+            break
+    return 0
 
 
 cdef class ConnectingSocket(GuardedSocket):
@@ -93,8 +124,9 @@ cdef class ConnectingSocket(GuardedSocket):
         Raises: TypeError; OverflowError if an int does not fit the C type;
             InvalidArgument (EINVAL) if libzmq or the socket type lacks the option,
             or refuses the value; AddressInUse (EADDRINUSE) for a
-            ZMQ_CONNECT_ROUTING_ID that a peer has already; ContextTerminated
-            (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+            ZMQ_CONNECT_ROUTING_ID that a peer has already; InvalidState (EFSM) on
+            the reader of a monitor; ContextTerminated (ETERM); NotASocket
+            (ENOTSOCK); SocketInUse (EBUSY).
         """
         cdef int number = to_int(option, "setsockopt(): option")
         if number == ZMQ_CONNECT_ROUTING_ID and self.routing_ids is not None:
@@ -107,6 +139,9 @@ cdef class ConnectingSocket(GuardedSocket):
         set_option(self, number, value, type)
         if number == ZMQ_CONNECT_ROUTING_ID:
             self.next_routing_id = bytes(value)
+        elif number == ZMQ_CONFLATE:
+            self.detour &= ~<uint32_t> WHOLE
+            self.detour |= WHOLE if to_int(value, "") else 0
         elif number == WSS_KEY_PEM or number == WSS_CERT_PEM:
             self.wss_keys |= 1 if number == WSS_KEY_PEM else 2
 
@@ -122,8 +157,11 @@ cdef class ConnectingSocket(GuardedSocket):
         Raises: AddressInUse (EADDRINUSE), AddressNotAvailable (EADDRNOTAVAIL),
             ProtocolNotSupported (EPROTONOSUPPORT), IncompatibleProtocol
             (ENOCOMPATPROTO), InvalidArgument (EINVAL), NoIOThread (EMTHREAD),
-            ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY);
-            ValueError for an endpoint that libzmq would misread.
+            ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY),
+            InvalidState (EFSM) on the reader of a monitor; ValueError for an
+            endpoint that libzmq would misread.  Whatever else the system says of
+            an address comes as ZMQError or the class of its errno: NotFound
+            (ENOENT) for a folder that is missing, for one.
         """
         cdef char last[1024]
         cdef size_t size = sizeof(last)
@@ -135,12 +173,12 @@ cdef class ConnectingSocket(GuardedSocket):
         endpoint_call(self, zmq_bind, endpoint, "bind")
         self.detour &= ~<uint32_t> UNBOUND
         rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
+        bound = as_str(endpoint if rc < 0 else <bytes> (<char *> last))
+        if "://" not in bound:  # libzmq leaves it out for udp
+            bound = f"{transport}://{bound}"
+        note_end(self, "bind", endpoint, bound)
         leave(self)
-        if rc < 0:
-            return endpoint if isinstance(endpoint, str) else endpoint.decode()
-        bound = (<bytes> (<char *> last)).decode("utf-8", "surrogateescape")
-        # libzmq leaves it out for udp.
-        return bound if "://" in bound else f"{transport}://{bound}"
+        return bound
 
     def connect(self, endpoint):
         """Connect to an endpoint, now and whenever the connection breaks.
@@ -162,14 +200,17 @@ cdef class ConnectingSocket(GuardedSocket):
                 self.routing_ids = set()
             self.routing_ids.add(self.next_routing_id)
             self.next_routing_id = None
+        note_end(self, "connect", endpoint, as_str(endpoint))
         leave(self)
 
     cdef str transport_of(self, object endpoint, str call):
         """Return "tcp" and so on, if the socket's type can have it."""
         cdef bytes text = endpoint_bytes(endpoint, call)
         cdef str transport = text.partition(b"://")[0].decode("latin-1")
-        if self.type == DGRAM and transport != "udp":
-            # libzmq takes it, and aborts the process at the next send.
+        if (self.type == DGRAM and transport != "udp"
+                or self.type == ZMQ_STREAM and transport == "inproc"):
+            # libzmq takes it, and aborts the process later: at the next send on a
+            # DGRAM, and at the first message of several frames for a STREAM.
             fail(ENOCOMPATPROTO, f"{self.describe(call)}: {endpoint!r}")
         return transport
 
@@ -186,6 +227,7 @@ cdef class ConnectingSocket(GuardedSocket):
         endpoint_call(self, zmq_unbind, endpoint, "unbind")
         if self.type == DGRAM:
             self.detour |= UNBOUND
+        forget_end(self, "bind", endpoint)
         leave(self)
 
     def disconnect(self, endpoint):
@@ -199,6 +241,7 @@ cdef class ConnectingSocket(GuardedSocket):
         """
         self.keep_reading("disconnect()")
         endpoint_call(self, zmq_disconnect, endpoint, "disconnect")
+        forget_end(self, "connect", endpoint)
         leave(self)
 
     def connect_peer(self, endpoint):
@@ -228,6 +271,8 @@ cdef class ConnectingSocket(GuardedSocket):
                 err = zmq_errno() if routing_id == 0 else 0
             if err == EINTR:
                 err = self.run_handlers(call) or EINTR
+        if not err:
+            note_end(self, "connect", routing_id, as_str(endpoint))
         leave(self)
         if err:
             self.raise_errno(err, call)
@@ -253,6 +298,8 @@ cdef class ConnectingSocket(GuardedSocket):
         enter(self, "disconnect_peer()")
         rc = zmq_disconnect_peer(self.ptr, number)
         err = zmq_errno() if rc < 0 else 0
+        if not err:
+            forget_end(self, "connect", number)
         leave(self)
         if err:
             self.raise_errno(err, f"disconnect_peer({number})")
@@ -328,7 +375,8 @@ cdef class ConnectingSocket(GuardedSocket):
             it.  Its close() stops the monitor.  None if `endpoint` is None.
         Raises: InvalidArgument (EINVAL) for an event that a monitor of this version
             does not know; ProtocolNotSupported (EPROTONOSUPPORT) unless the endpoint
-            is inproc; AddressInUse (EADDRINUSE); TooManySockets (EMFILE);
+            is inproc, IncompatibleProtocol (ENOCOMPATPROTO) if the socket could
+            not have it either; AddressInUse (EADDRINUSE); TooManySockets (EMFILE);
             ContextTerminated (ETERM); NotASocket (ENOTSOCK); SocketInUse (EBUSY).
         """
         cdef int wanted = to_int(events, "monitor(): events")
@@ -394,7 +442,10 @@ cdef class ConnectingSocket(GuardedSocket):
         cdef ConnectingSocket reader = None
         cdef bytes text = b""
         cdef const char *address = NULL
+        cdef void *scratch
         cdef int rc, err, nothing = 0
+        enter(self, call)  # refuses a closed one, and one that was never opened
+        leave(self)
         if endpoint is not None:
             text = c_string(endpoint, f"{call}: endpoint")
             monitors += 1
@@ -410,6 +461,14 @@ cdef class ConnectingSocket(GuardedSocket):
                 zmq_setsockopt(reader.ptr, ZMQ_SUBSCRIBE, b"", 0)
         try:
             enter(self, call)
+            if reader is not None:
+                # Who connected to the name before would be the monitor's only peer.
+                scratch = zmq_socket(self.context.ptr, ZMQ_DEALER)
+                if scratch != NULL:
+                    zmq_setsockopt(scratch, ZMQ_LINGER, &nothing, sizeof(nothing))
+                    if zmq_bind(scratch, address) == 0:
+                        zmq_unbind(scratch, address)
+                    zmq_close(scratch)
             if version:
                 rc = zmq_socket_monitor_versioned(self.ptr, address, events, version,
                                                   kind)
@@ -448,7 +507,8 @@ cdef class ConnectingSocket(GuardedSocket):
         It is edge-triggered: look at ZMQ_EVENTS after it was readable and after
         every send and receive.  Not for select() on its own; poll() is.
 
-        Raises: InvalidArgument (EINVAL) on thread-safe socket types.
+        Raises: InvalidArgument (EINVAL) on thread-safe socket types; otherwise as
+            getsockopt().
         """
         return get_option(self, ZMQ_FD, None)
 

@@ -1,10 +1,12 @@
 """Context, and the end of everything.  Functions of the form zmq_ctx_xxx()."""
 
 import atexit
+import os
 from _weakrefset import WeakSet
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR
+from libc.errno cimport EINTR, EINVAL
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.string cimport memset
@@ -15,7 +17,6 @@ from zraw.guard cimport (
     ZRAW_PARKED,
     GuardedSocket,
     members,
-    socket_int,
     to_address,
     to_int,
     to_milliseconds,
@@ -25,8 +26,7 @@ from zraw.libzmq cimport (
     ENOTSUP,
     ETERM,
     ZMQ_IO_THREADS,
-    ZMQ_LINGER,
-    zmq_close,
+    ZMQ_MAX_SOCKETS,
     zmq_ctx_get,
     zmq_ctx_get_ext,
     zmq_ctx_new,
@@ -35,7 +35,6 @@ from zraw.libzmq cimport (
     zmq_ctx_shutdown,
     zmq_ctx_term,
     zmq_errno,
-    zmq_setsockopt,
 )
 from zraw.option cimport c_string, context_option
 from zraw.process cimport begin_exit, block_signals, fork_generation, monotonic_ns, nap
@@ -60,6 +59,15 @@ cdef extern from *:
     """
     int zraw_count(int *number, int by) noexcept nogil
 
+cdef enum:
+    SCHED_POLICY = 4                # ZMQ_THREAD_SCHED_POLICY
+    CPU_ADD = 7                     # ZMQ_THREAD_AFFINITY_CPU_ADD
+cdef int MOST_THREADS = 1000        # libzmq aborts if it cannot start them
+cdef int MOST_SOCKETS = 2000000000  # and if its table of both overflows
+cdef object CPUS = getattr(os, "sched_getaffinity", None)
+cdef frozenset POLICIES = frozenset(
+    value for name, value in vars(os).items()
+    if name.startswith("SCHED_") and name != "SCHED_RESET_ON_FORK") | {-1}
 cdef object contexts = WeakSet()    # the open ones
 cdef int terminating = 0            # contexts inside zmq_ctx_term()
 cdef int longest_exit_linger = 0    # of those contexts
@@ -90,12 +98,22 @@ cdef void term_in_background(void *context, int exit_linger) noexcept:
         zraw_count(&terminating, -1)  # no thread to be had: the context is leaked
 
 
+cdef int refuse_abort(int option, int value, str call) except -1:
+    """Refuse what libzmq takes, and aborts for when the first socket is made."""
+    if (option == ZMQ_IO_THREADS and value > MOST_THREADS
+            or option == ZMQ_MAX_SOCKETS and value > MOST_SOCKETS
+            or option == SCHED_POLICY and value not in POLICIES
+            or option == CPU_ADD and CPUS is not None and value not in CPUS(0)):
+        fail(EINVAL, call)
+    return 0
+
+
 cdef class Context:
     """Context(io_threads=1): what sockets are made in.
 
     C call: zmq_ctx_new(), zmq_ctx_set() with ZMQ_IO_THREADS
 
-    io_threads: 0 or more; inproc needs none.
+    io_threads: 0 to 1000; inproc needs none.
 
     Threads may share a Context.  `with` ends with close().  At exit, the sockets
     that are still open are closed with a LINGER of at most `exit_linger`
@@ -110,8 +128,9 @@ cdef class Context:
         cdef int threads = to_int(io_threads, "Context(): io_threads")
         if self.generation or self.terminating:
             raise RuntimeError("Context.__init__(): called before")
-        if threads < 0:
-            raise ValueError(f"Context(): io_threads: 0 or more, not {threads}")
+        if not 0 <= threads <= MOST_THREADS:
+            raise ValueError(f"Context(): io_threads: 0 to {MOST_THREADS}, "
+                             f"not {threads}")
         self.ptr = zmq_ctx_new()
         if self.ptr == NULL:
             fail(zmq_errno(), "Context()")
@@ -191,27 +210,32 @@ cdef class Context:
         """Terminate, or wait for the thread that is at it."""
         cdef void *ptr
         cdef int err = EINTR
+        cdef bint running
         while err == EINTR:
             # Handlers may do anything, terminate this very context too.
             PyErr_CheckSignals()
-            if self.running:
+            with cython.critical_section(self):
+                running, ptr = self.running, self.ptr
+                if ptr != NULL and not running:
+                    # Nobody is to see the pointer while zmq_ctx_term() may free it.
+                    self.ptr = NULL
+                    self.terminating = self.running = True
+                    # Counted at once: the exit waits for daemon threads too.
+                    count_anew_after_fork(self.linger_at_exit)
+                    zraw_count(&terminating, 1)
+            if running:
                 with nogil:
                     nap(1000)
                 continue
-            if self.ptr == NULL:
+            if ptr == NULL:
                 return 0
-            # Nobody is to see the pointer while zmq_ctx_term() may free it.
-            ptr, self.ptr = self.ptr, NULL
-            self.terminating = self.running = True
-            # Counted while the GIL is held: the exit waits for daemon threads too.
-            count_anew_after_fork(self.linger_at_exit)
-            zraw_count(&terminating, 1)
             with nogil:
                 err = zmq_errno() if zmq_ctx_term(ptr) < 0 else 0
                 zraw_count(&terminating, -1)
-            self.running = False
-            if err == EINTR:
-                self.ptr = ptr
+            with cython.critical_section(self):
+                self.running = False
+                if err == EINTR:
+                    self.ptr = ptr
         self.generation = 0
         contexts.discard(self)
         if err:
@@ -227,14 +251,16 @@ cdef class Context:
         Threads that wait in a call come back.  The sockets still have to be
         closed, and the context terminated.  Does nothing once term() has begun.
 
-        Raises: NotSupported (ENOTSUP) on a borrowed context; ForkError (EPERM).
+        Raises: NotSupported (ENOTSUP) on a borrowed context; ContextTerminated
+            (ETERM) if it was never opened; ForkError (EPERM).
         """
         if self.borrowed:
             fail(ENOTSUP, "Context.shutdown(): the context is borrowed")
-        if self.terminating:
-            return
-        self.check("shutdown()")
-        zmq_ctx_shutdown(self.ptr)
+        with cython.critical_section(self):
+            if self.terminating:
+                return
+            self.check("shutdown()")
+            zmq_ctx_shutdown(self.ptr)
 
     def close(self, linger=None):
         """Close every socket, then terminate the context.
@@ -256,8 +282,9 @@ cdef class Context:
         if self.generation != fork_generation:
             return
         close_sockets(self, linger is not None, milliseconds, False)
-        if not self.borrowed and self.ptr != NULL:
-            zmq_ctx_shutdown(self.ptr)
+        with cython.critical_section(self):
+            if not self.borrowed and self.ptr != NULL:
+                zmq_ctx_shutdown(self.ptr)
         while close_sockets(self, linger is not None, milliseconds, False):
             with nogil:
                 nap(500)
@@ -274,6 +301,8 @@ cdef class Context:
         """Return Socket(self, type).
 
         C call: zmq_socket()
+
+        Raises: as Socket().
         """
         from zraw.socket import Socket
         return Socket(self, type)
@@ -303,10 +332,14 @@ cdef class Context:
 
     @property
     def handle(self):
-        """The address of libzmq's context, as int."""
+        """The address of libzmq's context, as int.
+
+        Raises: ContextTerminated (ETERM); ForkError (EPERM).
+        """
         self.check("handle")
         return <uintptr_t> self.ptr
 
+    @cython.critical_section
     def get(self, option):
         """Return a context option: ZMQ_IO_THREADS, ZMQ_MAX_SOCKETS, ZMQ_IPV6, ...
 
@@ -327,6 +360,7 @@ cdef class Context:
             fail(err, f"Context.get({context_option(number, 'r', &is_string)})")
         return value
 
+    @cython.critical_section
     def set(self, option, value):
         """Set a context option; most count only before the first socket.
 
@@ -340,9 +374,11 @@ cdef class Context:
         cdef str name = context_option(number, "w", &is_string)
         cdef int wanted = to_int(value, f"Context.set({name}): value")
         self.check("set()")
+        refuse_abort(number, wanted, f"Context.set({name}, {wanted})")
         if zmq_ctx_set(self.ptr, number, wanted) < 0:
             fail(zmq_errno(), f"Context.set({name}, {wanted})")
 
+    @cython.critical_section
     def get_ext(self, option):
         """Return a context option; ZMQ_THREAD_NAME_PREFIX as str.
 
@@ -374,6 +410,7 @@ cdef class Context:
             return (<bytes> (<char *> text)).decode("utf-8", "surrogateescape")
         return value
 
+    @cython.critical_section
     def set_ext(self, option, value):
         """Set a context option to an int, or ZMQ_THREAD_NAME_PREFIX to a str.
 
@@ -403,6 +440,7 @@ cdef class Context:
         if <void *> zmq_ctx_set_ext == NULL:
             fail_draft("Context.set_ext()")
         if text is None:
+            refuse_abort(number, wanted, f"Context.set_ext({name}, {wanted})")
             rc = zmq_ctx_set_ext(self.ptr, number, &wanted, sizeof(wanted))
         else:
             rc = zmq_ctx_set_ext(self.ptr, number, <char *> text, len(text))
@@ -445,8 +483,7 @@ cdef int close_sockets(Context context, bint given, int linger,
     and those whose threads sleep until the end count as idle.
     """
     cdef GuardedSocket socket
-    cdef int left = 0, own
-    cdef void *ptr
+    cdef int left = 0
     for item in members(context.open_sockets):
         socket = <GuardedSocket> item
         if socket.generation != fork_generation:
@@ -460,13 +497,7 @@ cdef int close_sockets(Context context, bint given, int linger,
             socket.detach()
         finally:
             # Whatever a signal handler raises: nobody could close it any more.
-            ptr, socket.ptr = socket.ptr, NULL
-            socket.generation = 0
-            if not socket.borrowed:
-                own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
-                if given and not 0 <= own < linger:
-                    zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
-                zmq_close(ptr)
+            socket.shut(given, linger, exiting)
         context.open_sockets.discard(item)
     return left
 
@@ -490,8 +521,9 @@ def at_exit():
         context = item
         count_anew_after_fork(context.linger_at_exit)
         close_sockets(context, True, context.linger_at_exit, True)
-        if context.ptr != NULL and not context.borrowed:
-            zmq_ctx_shutdown(context.ptr)
+        with cython.critical_section(context):
+            if context.ptr != NULL and not context.borrowed:
+                zmq_ctx_shutdown(context.ptr)
     for item in all_mine:
         context = item
         left = close_sockets(context, True, context.linger_at_exit, True)
@@ -500,7 +532,8 @@ def at_exit():
                 nap(1000)
             left = close_sockets(context, True, context.linger_at_exit, True)
         if not left:
-            context.destruct()
+            with cython.critical_section(context):
+                context.destruct()
     deadline = start + (longest_exit_linger + 200) * 1000000LL
     with nogil:
         while zraw_count(&terminating, 0) > 0 and monotonic_ns() < deadline:

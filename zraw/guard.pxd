@@ -19,7 +19,14 @@ cdef extern from *:
     #endif
     #define ZRAW_CLOSING 0x80000000u  /* taken for good, by close() */
     #define ZRAW_PARKED 0x80000001u   /* its thread sleeps until the process ends */
+    /* threading.get_ident(), in one instruction where it is one. */
+    #if defined(__GLIBC__) && defined(__x86_64__) && __GNUC__ >= 11
+    #define zraw_this_thread() ((unsigned long)__builtin_thread_pointer())
+    #else
+    #define zraw_this_thread() PyThread_get_thread_ident()
+    #endif
     #ifdef Py_GIL_DISABLED
+    #define ZRAW_FREE_THREADED 1
     static inline int zraw_take(uint32_t *busy, uint32_t as) {
         uint32_t idle = 0;
         return __atomic_compare_exchange_n(busy, &idle, as, 0, __ATOMIC_ACQUIRE,
@@ -44,6 +51,7 @@ cdef extern from *:
         return __atomic_load_n(armed, __ATOMIC_SEQ_CST);
     }
     #else
+    #define ZRAW_FREE_THREADED 0
     static inline int zraw_take(uint32_t *busy, uint32_t as) {
         if (*busy)
             return 0;
@@ -66,6 +74,8 @@ cdef extern from *:
     const int ZRAW_SLICE  # milliseconds of a wait that signals do not interrupt
     const uint32_t ZRAW_CLOSING
     const uint32_t ZRAW_PARKED
+    const bint FREE_THREADED "ZRAW_FREE_THREADED"
+    unsigned long zraw_this_thread() noexcept nogil
     bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
     void zraw_give(uint32_t *busy) noexcept nogil
     bint zraw_join(uint32_t *busy) noexcept nogil
@@ -83,13 +93,16 @@ cdef enum:
     BROKEN = 8      # REQ that lost its peer in mid-message: close is all it can do
     UNBOUND = 16    # DGRAM: libzmq aborts the process if it sends before it is bound
     UDP = 32        # DGRAM, and RADIO over udp: libzmq looks at no size, nor at a pipe
+    WHOLE = 64      # ZMQ_CONFLATE: libzmq aborts over messages of several frames
 
 
 cdef class GuardedSocket:
     cdef void *ptr                # NULL: never opened, or closed
     cdef uint32_t busy            # threads inside a call
     cdef uint32_t generation      # fork_generation at opening; 0: not open
+    cdef unsigned long thread     # that used it last
     cdef readonly int type
+    cdef int fd                   # ZMQ_FD, or -1
     cdef uint32_t detour
     cdef bint shared              # ZMQ_THREAD_SAFE: any number of threads at once
     cdef bint borrowed
@@ -98,6 +111,7 @@ cdef class GuardedSocket:
     cdef uint32_t untimed         # sends left before the next timed one
     cdef size_t pin_limit         # exact bytes of this size or more are pinned
     cdef size_t short_limit       # those below this are copied with the GIL held
+    cdef list ends                # of its connections; see note_end()
     cdef object watchers          # WeakSet of Watchers, or None
     cdef object hook              # of zraw.aio, or None; see tell()
     cdef uint32_t armed           # whether the next call on the socket calls it
@@ -114,6 +128,9 @@ cdef class GuardedSocket:
     cdef str describe(self, str call)
     cdef int stop_monitor(self) noexcept
     cdef int detach(self) except -1
+    cdef int shut(self, bint given, int linger, bint exiting) noexcept
+    cdef int watch(self, Watcher watcher, bint on) except -1
+    cdef tuple endpoints(self)
 
 
 cdef class Watcher:
@@ -126,6 +143,7 @@ cdef inline int enter(GuardedSocket socket, str call) except -1:
     if (socket.generation != fork_generation
             or not zraw_take(&socket.busy, 1)):
         return socket.refuse(call)
+    socket.thread = zraw_this_thread()
     return 0
 
 
@@ -139,7 +157,7 @@ cdef inline void leave(GuardedSocket socket) noexcept:
         tell(socket)
 
 
-cdef list members(object weak_set)
+cdef list members(object items)
 cdef list hold(list sockets, str call)
 cdef void release_all(list held) noexcept
 cdef int check_not_terminated(list held, str call) except -1

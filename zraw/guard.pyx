@@ -6,7 +6,9 @@ libzmq, which would be corrupted, is entered.
 """
 
 import sys
+from _weakrefset import WeakSet
 
+cimport cython
 from cpython.exc cimport (
     PyErr_CheckSignals,
     PyErr_Fetch,
@@ -26,13 +28,13 @@ from zraw.libzmq cimport (
     ETERM,
     ZMQ_DONTWAIT,
     ZMQ_EVENTS,
-    ZMQ_FD,
-    ZMQ_LAST_ENDPOINT,
+    ZMQ_LINGER,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
     ZMQ_RCVTIMEO,
     ZMQ_SNDMORE,
     ZMQ_TYPE,
+    zmq_close,
     zmq_errno,
     zmq_getsockopt,
     zmq_poller_add,
@@ -133,30 +135,21 @@ cdef void tell(GuardedSocket socket) noexcept:
     somebody on an event loop waits for.  The hook only schedules a new look; it
     may be called by any thread, in the middle of what a signal handler interrupts.
     """
-    hook = socket.hook
+    with cython.critical_section(socket):
+        hook = socket.hook
     if zraw_arm(&socket.armed, False) and hook is not None:
         call_hook(hook, False)
 
 
 def look_at(GuardedSocket socket not None):
-    """Return (type, in use, ZMQ_FD, ZMQ_LAST_ENDPOINT); None if it is not open.
+    """Return (type, in use, ZMQ_FD, bound, connected, thread); None if it is closed.
 
-    Nothing is changed by it, not even the errno of the last failed call.
+    It does not enter libzmq, and takes no guard that another thread could miss.
     """
-    cdef char endpoint[1024]
-    cdef size_t size = sizeof(endpoint)
-    cdef int fd, rc
     if socket.generation != fork_generation:
         return None
-    name = type_name(socket.type)
-    if not zraw_take(&socket.busy, 1):
-        return name, True, None, None
-    endpoint[0] = 0
-    fd = socket_int(socket.ptr, ZMQ_FD)
-    rc = zmq_getsockopt(socket.ptr, ZMQ_LAST_ENDPOINT, endpoint, &size)
-    leave(socket)
-    text = (<bytes> (<char *> endpoint)).decode("utf-8", "surrogateescape")
-    return name, False, fd if fd >= 0 else None, None if rc < 0 else text
+    return (type_name(socket.type), socket.busy != 0,
+            socket.fd if socket.fd >= 0 else None, *socket.endpoints(), socket.thread)
 
 
 cdef object to_number(object value, str what, object low, object high):
@@ -348,6 +341,12 @@ cdef class GuardedSocket:
             if err:
                 return err
 
+    cdef tuple endpoints(self):
+        """Return what it is bound to, and what it is connected to."""
+        ends = list(self.ends or ())
+        return tuple([end[2] for end in ends if end[0] == "bind"]), \
+            tuple([end[2] for end in ends if end[0] == "connect"])
+
     cdef int stop_monitor(self) noexcept:
         """Stop the monitor that this socket reads, while it can still be read.
 
@@ -357,11 +356,13 @@ cdef class GuardedSocket:
         """
         cdef GuardedSocket monitored = self.monitored
         self.monitored = None
-        if (monitored is not None and monitored.generation == fork_generation
-                and monitored.ptr != NULL
-                and monitored.monitor_serial == self.monitor_serial):
-            monitored.monitor_serial = 0
-            zmq_socket_monitor(monitored.ptr, NULL, 0)
+        if monitored is None:
+            return 0
+        with cython.critical_section(monitored):
+            if (monitored.generation == fork_generation and monitored.ptr != NULL
+                    and monitored.monitor_serial == self.monitor_serial):
+                monitored.monitor_serial = 0
+                zmq_socket_monitor(monitored.ptr, NULL, 0)
         return 0
 
     @property
@@ -371,11 +372,13 @@ cdef class GuardedSocket:
         It is called with False once after _arm(), by the next call on the socket,
         and with True when the socket is about to be closed.
         """
-        return self.hook
+        with cython.critical_section(self):
+            return self.hook
 
     @_hook.setter
     def _hook(self, hook):
-        self.hook = hook
+        with cython.critical_section(self):
+            self.hook = hook
 
     def _arm(self):
         """Have the hook called by the next call on the socket; return ZMQ_EVENTS.
@@ -398,15 +401,47 @@ cdef class GuardedSocket:
         """Tell whoever has to know that the socket is about to be closed."""
         cdef Watcher watcher
         self.stop_monitor()
-        hook, self.hook = self.hook, None
+        with cython.critical_section(self):
+            hook, self.hook = self.hook, None
+            watchers, self.watchers = self.watchers, None
         zraw_arm(&self.armed, False)
         if hook is not None:
             call_hook(hook, True)
-        if self.watchers is not None:
-            for item in members(self.watchers):
+        if watchers is not None:
+            for item in members(watchers):
                 watcher = item
                 watcher.closing(self)
-            self.watchers = None
+        return 0
+
+    cdef int shut(self, bint given, int linger, bint exiting) noexcept:
+        """Close libzmq's socket; nobody is inside, and nobody will be.
+
+        given: whether `linger` is to be set; exiting: a shorter one stays.
+        """
+        cdef void *ptr
+        cdef int own
+        # Not while another thread stops the monitor of this socket.
+        with cython.critical_section(self):
+            ptr, self.ptr = self.ptr, NULL
+            self.generation = 0
+            if self.borrowed:
+                return 0
+            own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
+            if given and not 0 <= own < linger:
+                zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
+            zmq_close(ptr)
+        return 0
+
+    cdef int watch(self, Watcher watcher, bint on) except -1:
+        """Have a Watcher told when the socket closes, or no longer."""
+        with cython.critical_section(self):
+            if self.watchers is None and on:
+                self.watchers = WeakSet()
+            watchers = self.watchers
+        if on:
+            watchers.add(watcher)
+        elif watchers is not None:
+            watchers.discard(watcher)
         return 0
 
 
@@ -417,9 +452,9 @@ cdef class Watcher:
         return 0
 
 
-cdef list members(object weak_set):
+cdef list members(object items):
     """Return what is in a WeakSet; another thread may change it meanwhile."""
-    return [item for item in [ref() for ref in list(weak_set.data)]
+    return [item for item in [ref() for ref in list(items.data)]
             if item is not None]
 
 

@@ -1,5 +1,6 @@
 """live(): what this process has open, for whoever looks for a leak or a hang."""
 
+import _tracemalloc
 from collections import namedtuple  # typing would take longer to import than zraw
 
 from zraw.context import open_contexts
@@ -7,21 +8,26 @@ from zraw.guard import look_at
 from zraw.release import pinned
 
 
-class LiveSocket(namedtuple("LiveSocket", "type in_use fd endpoint")):
+class LiveSocket(
+    namedtuple("LiveSocket", "type in_use fd bound connected thread made")
+):
     """An open socket.
 
-    in_use: a thread is inside a call; `fd` and `endpoint` are None then.
-    fd: ZMQ_FD; None on thread-safe types, too.
-    endpoint: ZMQ_LAST_ENDPOINT, what it was last bound or connected to, or "".
+    in_use: a thread is inside a call.
+    fd: ZMQ_FD; None on thread-safe types.
+    bound, connected: tuples of endpoints.
+    thread: the identity of the thread that used it last, as threading.get_ident().
+    made: where it was made, as tracemalloc.Traceback; None unless tracemalloc ran.
     """
 
     __slots__ = ()
 
 
-class LiveContext(namedtuple("LiveContext", "handle sockets")):
+class LiveContext(namedtuple("LiveContext", "handle sockets made")):
     """An open context.
 
     handle: its address; None while it is being terminated.
+    made: where it was made, as for sockets.
     """
 
     __slots__ = ()
@@ -36,28 +42,55 @@ class Live(namedtuple("Live", "contexts pins")):
     __slots__ = ()
 
     def __str__(self):
+        names = thread_names()
         lines = []
         for context in self.contexts:
             handle = "terminating" if context.handle is None else f"{context.handle:#x}"
-            lines.append(f"context {handle}")
+            lines.append(f"context {handle}{place(context.made)}")
             for socket in context.sockets:
                 state = "in use" if socket.in_use else "idle"
                 fd = "-" if socket.fd is None else socket.fd
-                endpoint = socket.endpoint or "-"
-                lines.append(f"  {socket.type:<12} {state:<6}  fd {fd:<5} {endpoint}")
+                thread = names.get(socket.thread, "a thread that is gone")
+                ends = [f"bound to {end}" for end in socket.bound]
+                ends += [f"connected to {end}" for end in socket.connected]
+                lines.append(
+                    f"  {socket.type:<12} {state:<6}  fd {fd:<5} {thread:<14} "
+                    f"{', '.join(ends) or '-'}{place(socket.made)}"
+                )
         lines.append(f"{self.pins} pinned")
         return "\n".join(lines)
+
+
+def thread_names():
+    """Return the names of the threads alive, by identity."""
+    import threading
+
+    return {thread.ident: thread.name for thread in threading.enumerate()}
+
+
+def place(made):
+    """Return the last line of a traceback as text."""
+    return f"  made at {made[-1].filename}:{made[-1].lineno}" if made else ""
+
+
+def made_at(item):
+    """Return where tracemalloc has seen something be made, or None."""
+    if not _tracemalloc.is_tracing():
+        return None
+    import tracemalloc
+
+    return tracemalloc.get_object_traceback(item)
 
 
 def live():
     """Return the open contexts and sockets of this process, and a count of pins.
 
     Nothing is changed by looking: no event is consumed, and ZMQ_EVENTS is not read.
-    A socket that another thread is using is only said to be in use.
     """
     contexts = []
     for context, handle in open_contexts():
-        found = map(look_at, context.sockets)
-        sockets = sorted((LiveSocket(*row) for row in found if row), key=str)
-        contexts.append(LiveContext(handle, tuple(sockets)))
+        rows = [(look_at(socket), made_at(socket)) for socket in context.sockets]
+        sockets = [LiveSocket(*row, made) for row, made in rows if row]
+        sockets.sort(key=str)
+        contexts.append(LiveContext(handle, tuple(sockets), made_at(context)))
     return Live(tuple(contexts), pinned())

@@ -25,6 +25,7 @@ cdef extern from "zmq_compat.h" nogil:
     # Context
 
     const int ZMQ_IO_THREADS
+    const int ZMQ_MAX_SOCKETS
     const int ZMQ_MSG_T_SIZE
     const int ZMQ_THREAD_SCHED_POLICY
     const int ZMQ_THREAD_NAME_PREFIX
@@ -77,6 +78,7 @@ cdef extern from "zmq_compat.h" nogil:
     const int ZMQ_EVENTS
     const int ZMQ_TYPE
     const int ZMQ_LINGER
+    const int ZMQ_CONFLATE
     const int ZMQ_RCVHWM
     const int ZMQ_RCVTIMEO
     const int ZMQ_SNDTIMEO

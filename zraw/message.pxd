@@ -17,16 +17,19 @@ cdef class Message:
 
 cdef inline int look(Message message, str call) except -1:
     """Take the message for a call that leaves the body alone, or raise."""
-    if not message.live or not zraw_take(&message.busy, 1):
+    if not zraw_take(&message.busy, 1):
+        return message.refuse(call)
+    if not message.live:
+        zraw_give(&message.busy)
         return message.refuse(call)
     return 0
 
 
 cdef inline int claim(Message message, str call) except -1:
     """Take the message for a call that changes or hands over the body."""
-    if not message.live or not zraw_take(&message.busy, 1):
+    if not zraw_take(&message.busy, 1):
         return message.refuse(call)
-    if message.exports:
+    if message.exports or not message.live:
         zraw_give(&message.busy)
         return message.refuse(call)
     return 0

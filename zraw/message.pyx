@@ -21,6 +21,8 @@ from zraw.guard cimport (
     to_int,
     to_number,
     to_size,
+    zraw_give,
+    zraw_join,
     zraw_take,
 )
 from zraw.libzmq cimport (
@@ -71,6 +73,9 @@ cdef class Message:
     A view of the body (data(), memoryview(), numpy.frombuffer()) keeps the
     Message alive.  While one is alive, whatever would change or hand over the
     body raises BufferError.
+
+    Raises: InvalidHandle (EFAULT) from every method but close(), and wherever a buffer
+        is asked for, once the message is closed.
     """
 
     def __cinit__(self):
@@ -106,7 +111,7 @@ cdef class Message:
     cdef int refuse(self, str call) except -1:
         if not self.live:
             fail(EFAULT, f"{call}: the message is closed")
-        if self.busy:
+        if self.busy or not self.exports:
             fail(EBUSY, f"{call}: the message is in use by another call")
         raise BufferError(f"{call}: the message has {self.exports} view(s) alive: "
                           "release them first")
@@ -500,12 +505,12 @@ cdef class Message:
         try:
             PyBuffer_FillInfo(view, self, zmq_msg_data(&self.msg),
                               zmq_msg_size(&self.msg), not self.writable, flags)
-            self.exports += 1
+            zraw_join(&self.exports)
         finally:
             unclaim(self)
 
     def __releasebuffer__(self, Py_buffer *view):
-        self.exports -= 1
+        zraw_give(&self.exports)
 
     def __eq__(self, other):
         cdef Py_buffer view
@@ -533,13 +538,12 @@ cdef class Message:
                         "use bytes(message), or Message.copy()")
 
     def __repr__(self):
-        if not self.live:
-            return "<zraw.Message closed>"
         if not zraw_take(&self.busy, 1):
             return "<zraw.Message in use>"
-        cdef size_t size = zmq_msg_size(&self.msg)
+        cdef bint live = self.live
+        cdef size_t size = zmq_msg_size(&self.msg) if live else 0
         unclaim(self)
-        return f"<zraw.Message {size} bytes>"
+        return f"<zraw.Message {size} bytes>" if live else "<zraw.Message closed>"
 
 
 cdef Py_ssize_t recv_message(GuardedSocket socket, Message message, int flags,

@@ -4,6 +4,7 @@ import struct
 from collections import namedtuple  # typing would take longer to import than zraw
 
 from zraw import constants
+from zraw.socket import Socket
 
 NAMES = {
     value: name
@@ -38,6 +39,11 @@ def name_of(event):
     return NAMES.get(event, f"event {event:#x}")
 
 
+def check(reader, call):
+    if not isinstance(reader, Socket):
+        raise TypeError(f"{call}: reader: Socket, not {type(reader).__name__}")
+
+
 def text(frame):
     return frame.decode("utf-8", "surrogateescape")
 
@@ -52,6 +58,7 @@ def recv_event(reader, flags=0):
     Waits: until an event comes, or ZMQ_RCVTIMEO (ms) of the reader is over.
     Raises: as Socket.recv(); ValueError if the message is no event of version 1.
     """
+    check(reader, "recv_event()")
     frames = reader.recv_multipart(flags)
     if len(frames) != 2 or len(frames[0]) != 6:
         raise ValueError(
@@ -72,6 +79,7 @@ def recv_event_v2(reader, flags=0):
     Waits: until an event comes, or ZMQ_RCVTIMEO (ms) of the reader is over.
     Raises: as Socket.recv(); ValueError if the message is no event of version 2.
     """
+    check(reader, "recv_event_v2()")
     frames = reader.recv_multipart(flags)
     if len(frames) < 4 or {len(frame) for frame in frames[:-2]} != {8}:
         raise ValueError(

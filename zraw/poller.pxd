@@ -17,6 +17,7 @@ cdef class Poller(Watcher):
 
     cdef int begin(self, str call) except -1
     cdef void end(self) noexcept
+    cdef list current(self)
     cdef object find(self, object item, str call)
     cdef int change(self, list entries) except -1
     cdef int arrange(self, str call) except -1

@@ -11,6 +11,7 @@ from libc.errno cimport EAGAIN, EBUSY, EFAULT, EINVAL
 
 from zraw.error cimport fail, fail_forked
 from zraw.guard cimport (
+    FREE_THREADED,
     GuardedSocket,
     Watcher,
     enter,
@@ -42,8 +43,6 @@ from zraw.libzmq cimport (
 from zraw.polling cimport Waiter, check_count, to_events, to_fd
 from zraw.process cimport fork_generation, nap
 from zraw.release cimport drain
-
-from _weakrefset import WeakSet
 
 cdef extern from "Python.h" nogil:
     PyObject *PyList_GET_ITEM(PyObject *items, Py_ssize_t index)
@@ -161,11 +160,26 @@ cdef class Poller(Watcher):
     cdef int closing(self, GuardedSocket socket) except -1:
         """Remove a socket that is about to be closed."""
         cdef Entry entry = self.find(socket, "close()")
-        if entry is not None and self.generation == fork_generation:
-            if self.ptr != NULL:
-                zmq_poller_remove(self.ptr, socket.ptr)
-            self.change([other for other in self.entries if other is not entry])
+        if entry is None or self.generation != fork_generation:
+            return 0
+        if FREE_THREADED:
+            # A thread that is inside does not wait for this socket: it is busy.
+            while not zraw_take(&self.busy, 1):
+                with nogil:
+                    nap(50)
+                if self.find(socket, "close()") is None:
+                    return 0
+        if self.ptr != NULL:
+            zmq_poller_remove(self.ptr, socket.ptr)
+        self.change([other for other in self.current() if other is not entry])
+        if FREE_THREADED:
+            self.end()
         return 0
+
+    cdef list current(self):
+        """Return the entries; another thread may be changing them."""
+        with cython.critical_section(self):
+            return self.entries
 
     def destroy(self):
         """Let go of everything registered, and make the poller unusable.
@@ -182,17 +196,20 @@ cdef class Poller(Watcher):
             self.begin("Poller.destroy()")
             if self.ptr != NULL:
                 zmq_poller_destroy(&self.ptr)
+            self.generation = 0
+            self.change([])
             self.end()
-        self.ptr = NULL
-        self.generation = 0
-        self.change([])
+        else:
+            self.ptr = NULL
+            self.generation = 0
+            self.change([])
 
     def size(self):
         """Return the number of sockets and descriptors registered.
 
         C call: zmq_poller_size() (draft)
 
-        Raises: InvalidHandle (EFAULT) if the poller is destroyed.
+        Raises: InvalidHandle (EFAULT) if the poller is destroyed; SocketInUse (EBUSY).
         """
         self.begin("Poller.size()")
         cdef int size = len(self.entries)
@@ -271,7 +288,8 @@ cdef class Poller(Watcher):
         C call: zmq_poller_fd() (draft)
 
         Raises: InvalidArgument (EINVAL) unless a socket of a thread-safe type was
-            added; InvalidHandle (EFAULT) if the poller is destroyed.
+            added; InvalidHandle (EFAULT) if the poller is destroyed; SocketInUse
+            (EBUSY).
         Since: libzmq 4.3.2
         """
         cdef zmq_fd_t fd = -1
@@ -326,6 +344,9 @@ cdef class Poller(Watcher):
             fail_forked(call)
         if not zraw_take(&self.busy, 1):
             fail(EBUSY, f"{call}: another thread is using the poller")
+        if not self.generation:
+            self.end()
+            fail(EFAULT, f"{call}: the poller is destroyed")
         return 0
 
     cdef void end(self) noexcept:
@@ -336,7 +357,7 @@ cdef class Poller(Watcher):
         cdef Entry entry
         cdef bint is_socket = isinstance(item, GuardedSocket)
         cdef int fd = -1 if is_socket else to_fd(item, f"{call}: fd")
-        for candidate in self.entries:
+        for candidate in self.current():
             entry = candidate
             if entry.socket is item if is_socket else entry.fd == fd:
                 return entry
@@ -344,9 +365,10 @@ cdef class Poller(Watcher):
 
     cdef int change(self, list entries) except -1:
         """Replace the entries."""
-        self.sockets = [(<Entry> entry).socket for entry in entries
-                        if (<Entry> entry).socket is not None]
-        self.entries = entries
+        sockets = [(<Entry> entry).socket for entry in entries
+                   if (<Entry> entry).socket is not None]
+        with cython.critical_section(self):
+            self.sockets, self.entries = sockets, entries
         self.wakeable = False
         for entry in entries:
             self.wakeable |= (<Entry> entry).events != 0
@@ -399,18 +421,19 @@ cdef class Poller(Watcher):
                 if self.ptr != NULL and zmq_poller_add_fd(
                         self.ptr, entry.fd, <void *> entry, entry.events) < 0:
                     fail(zmq_errno(), call)
+                self.change([*self.entries, entry])
             else:
+                # First, for it is Python, where the handler of a signal may raise.
+                socket.watch(self, True)
                 enter(socket, call)
                 if self.ptr != NULL and zmq_poller_add(
                         self.ptr, socket.ptr, <void *> entry, entry.events) < 0:
                     err = zmq_errno()
+                else:
+                    self.change([*self.entries, entry])
                 leave(socket)
                 if err:
                     socket.raise_errno(err, call)
-                if socket.watchers is None:
-                    socket.watchers = WeakSet()
-                socket.watchers.add(self)
-            self.change([*self.entries, entry])
         finally:
             self.end()
         return 0
@@ -463,7 +486,7 @@ cdef class Poller(Watcher):
                 if rc < 0:
                     fail(zmq_errno(), call)
             if entry.socket is not None:
-                entry.socket.watchers.discard(self)
+                entry.socket.watch(self, False)
             self.change([other for other in self.entries if other is not entry])
         finally:
             self.end()
@@ -476,7 +499,7 @@ cdef class Poller(Watcher):
         waiter.endless = milliseconds < 0
         waiter.found = &waiter.first
         if wanted:
-            wanted = min(wanted, max(1, <int> len(self.entries)))
+            wanted = min(wanted, max(1, <int> len(self.current())))
             waiter.found = <zmq_poller_event_t *> PyMem_Malloc(
                 wanted * sizeof(zmq_poller_event_t))
             if waiter.found == NULL:
@@ -489,7 +512,7 @@ cdef class Poller(Watcher):
         return events
 
     def __len__(self):
-        return len(self.entries)
+        return len(self.current())
 
     def __enter__(self):
         return self
@@ -504,4 +527,4 @@ cdef class Poller(Watcher):
     def __repr__(self):
         if not self.generation:
             return "<zraw.Poller destroyed>"
-        return f"<zraw.Poller of {len(self.entries)}>"
+        return f"<zraw.Poller of {len(self.current())}>"

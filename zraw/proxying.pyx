@@ -198,7 +198,9 @@ def proxy(GuardedSocket frontend not None, GuardedSocket backend not None,
 
     Waits: until the context is shut down; it never returns.
     Raises: ContextTerminated (ETERM); NotASocket (ENOTSOCK); NotSupported (ENOTSUP)
-        if one cannot send or receive what it has to; SocketInUse (EBUSY).
+        if one cannot send or receive what it has to; Again (EAGAIN) if ZMQ_SNDTIMEO
+        is over; InvalidState (EFSM), as Socket.send() and Socket.recv(); SocketInUse
+        (EBUSY).
     """
     forward([frontend, backend, capture, None], False, "proxy()")
 

@@ -5,6 +5,20 @@ from libc.stdint cimport uint32_t
 
 from zraw.libzmq cimport zmq_msg_t
 
+cdef extern from *:
+    """
+    #ifndef ZRAW_RELEASE_H
+    #define ZRAW_RELEASE_H
+    /* What another thread may put there at any time. */
+    #ifdef _MSC_VER
+    #define zraw_peek(list) (*(void *volatile *)(list))
+    #else
+    #define zraw_peek(list) __atomic_load_n((void **)(list), __ATOMIC_RELAXED)
+    #endif
+    #endif
+    """
+    void *zraw_peek(void *list) noexcept nogil
+
 cdef struct pin_t:
     pin_t *next           # first: see zraw_push() in release.pyx
     Py_buffer view
@@ -29,5 +43,5 @@ cdef void stop() noexcept
 
 cdef inline void drain() noexcept:
     """Release what libzmq is done with; the last act of a call."""
-    if finished != NULL:
+    if zraw_peek(&finished) != NULL:
         release_finished()

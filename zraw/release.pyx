@@ -7,6 +7,7 @@ The list is emptied by the next zraw call at its very end, or, when the program
 is idle, by a thread that sleeps without the GIL until there is something to do.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_WriteUnraisable
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -45,6 +46,9 @@ cdef extern from *:
     static int zraw_swap(int *flag, int value) {
         return _InterlockedExchange((volatile long *)flag, value);
     }
+    static void zraw_add(Py_ssize_t *number, Py_ssize_t by) {
+        _InterlockedExchangeAdd64((volatile __int64 *)number, by);
+    }
     #else
     static void zraw_push(void *list, void *item) {
         void *head = __atomic_load_n((void **)list, __ATOMIC_RELAXED);
@@ -59,11 +63,15 @@ cdef extern from *:
     static int zraw_swap(int *flag, int value) {
         return __atomic_exchange_n(flag, value, __ATOMIC_SEQ_CST);
     }
+    static void zraw_add(Py_ssize_t *number, Py_ssize_t by) {
+        __atomic_fetch_add(number, by, __ATOMIC_RELAXED);
+    }
     #endif
     """
     void zraw_push(void *list, void *item) noexcept nogil
     void *zraw_take_all(void *list) noexcept nogil
     int zraw_swap(int *flag, int value) noexcept nogil
+    void zraw_add(Py_ssize_t *number, Py_ssize_t by) noexcept nogil
 
 cdef extern from "pythread.h" nogil:
     ctypedef void *PyThread_type_lock
@@ -87,6 +95,7 @@ cdef int asleep = 0                    # the thread waits for `alarm`
 cdef PyThread_type_lock alarm = NULL   # a binary semaphore, posted by release
 cdef bint stopping = False
 cdef uint32_t thread_generation = 0    # of the process that the thread runs in
+cdef object starting = object()
 cdef object thread = None
 cdef Py_ssize_t pins = 0               # that libzmq reads, or that are to be freed
 cdef uint32_t pins_generation = 0      # of the process that they are counted in
@@ -119,7 +128,8 @@ cdef class Tracker:
     def done(self):
         """True when no memory is lent any more."""
         release_finished()
-        return self.pending == 0
+        with cython.critical_section(self):
+            return self.pending == 0
 
     def wait(self, timeout=-1):
         """Wait until libzmq is done with all memory; return False on time-out.
@@ -140,13 +150,16 @@ cdef class Tracker:
             # and can never wait for a thread that a signal stopped in here.
             lock = _thread.allocate_lock()
             lock.acquire()
-            self.waiters.append(lock)
+            with cython.critical_section(self):
+                pending = self.pending
+                self.waiters.append(lock)
             try:
-                if self.pending:
+                if pending:
                     lock.acquire(timeout=left)
             finally:
-                if lock in self.waiters:
-                    self.waiters.remove(lock)
+                with cython.critical_section(self):
+                    self.waiters = [other for other in self.waiters
+                                    if other is not lock]
         return True
 
     def __reduce__(self):
@@ -158,17 +171,18 @@ cdef class Tracker:
 
 cdef void free_pin(pin_t *pin) noexcept:
     """Give the buffer back and tell the tracker; on_free has been seen to."""
-    global pins
     if pin.generation == pins_generation:
-        pins -= 1
+        zraw_add(&pins, -1)
     PyBuffer_Release(&pin.view)
     if pin.tracker != NULL:
         tracker = <Tracker> pin.tracker
-        tracker.pending -= 1
-        if tracker.pending == 0 and tracker.waiters:
-            waiters, tracker.waiters = tracker.waiters, []
-            for lock in waiters:
-                lock.release()
+        waiters = ()
+        with cython.critical_section(tracker):
+            tracker.pending -= 1
+            if tracker.pending == 0:
+                waiters, tracker.waiters = tracker.waiters, []
+        for lock in waiters:
+            lock.release()
         Py_DECREF(tracker)
     PyMem_RawFree(pin)
 
@@ -239,7 +253,8 @@ def release_loop():
     while True:
         with nogil:
             zraw_swap(&asleep, 1)
-            if finished == NULL and with_callback == NULL and not stopping:
+            if (zraw_peek(&finished) == NULL and zraw_peek(&with_callback) == NULL
+                    and not stopping):
                 PyThread_acquire_lock(alarm, 1)
             elif not zraw_swap(&asleep, 0):
                 PyThread_acquire_lock(alarm, 1)  # a post is under way: take it
@@ -256,14 +271,17 @@ cdef bint ensure_thread() except -1:
     global thread, thread_generation, alarm, asleep, stopping
     if thread_generation == fork_generation:
         return not stopping
-    asleep = 0
-    stopping = False
-    alarm = PyThread_allocate_lock()
-    if alarm == NULL:
-        raise MemoryError
-    PyThread_acquire_lock(alarm, 1)
-    # Noted before the start, which lets other threads run: they may pin meanwhile.
-    thread_generation = fork_generation
+    with cython.critical_section(starting):
+        if thread_generation == fork_generation:
+            return not stopping
+        asleep = 0
+        stopping = False
+        alarm = PyThread_allocate_lock()
+        if alarm == NULL:
+            raise MemoryError
+        PyThread_acquire_lock(alarm, 1)
+        # Noted before the start, which lets other threads run: they may pin meanwhile.
+        thread_generation = fork_generation
     try:
         import threading  # not needed before, and a large part of `import zraw`
         thread = threading.Thread(target=release_loop, name="zraw-release",
@@ -330,11 +348,12 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     if pins_generation != fork_generation:
         pins = 0  # the parent's, which stay pinned here
         pins_generation = fork_generation
-    pins += 1
+    zraw_add(&pins, 1)
     if tracker is not None:
-        if tracker.pending == 0:
-            tracker.generation = fork_generation
-        tracker.pending += 1
+        with cython.critical_section(tracker):
+            if tracker.pending == 0:
+                tracker.generation = fork_generation
+            tracker.pending += 1
         Py_INCREF(tracker)
         pin.tracker = <PyObject *> tracker
     if not threaded:

@@ -20,6 +20,7 @@ from zraw.guard cimport (
     TIMED,
     UDP,
     UNBOUND,
+    WHOLE,
     GuardedSocket,
     leave,
     socket_int,
@@ -147,6 +148,8 @@ cdef int send_frame(GuardedSocket socket, frame_t *frame, int flags,
     cdef int rc, err
     if socket.detour & (BROKEN | UNBOUND):
         return EFSM
+    if socket.detour & WHOLE and flags & ZMQ_SNDMORE:
+        return EINVAL
     if socket.detour & UDP:
         err = check_datagram(socket, frame, flags, call)
         if err:

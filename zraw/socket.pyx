@@ -1,5 +1,6 @@
 """Socket: functions of the forms zmq_socket_xxx(socket) and zmq_xxx(socket)."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINVAL
 from libc.stddef cimport size_t
@@ -26,11 +27,12 @@ from zraw.guard cimport (
     to_size,
     type_name,
     zraw_take,
+    zraw_this_thread,
 )
 from zraw.libzmq cimport (
     ENOTSUP,
     ZMQ_DONTWAIT,
-    ZMQ_LINGER,
+    ZMQ_FD,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
     ZMQ_PUB,
@@ -44,7 +46,6 @@ from zraw.libzmq cimport (
     zmq_errno,
     zmq_has,
     zmq_send,
-    zmq_setsockopt,
     zmq_socket,
 )
 from zraw.message cimport Message, claim, empty_message, recv_message, unclaim
@@ -100,20 +101,23 @@ cdef class Socket(ConnectingSocket):
         cdef int kind = to_int(type, "Socket(): type")
         if self.type >= 0:
             raise RuntimeError("Socket.__init__(): called before")
-        context.check(f"socket({type_name(kind)})")
         if kind > ZMQ_STREAM and not zmq_has("draft"):
             fail(ENOTSUP if kind <= 20 else EINVAL, f"Socket({type_name(kind)})"
                  + (": this libzmq is built without its draft API"
                     if kind <= 20 else ""))
-        ptr = zmq_socket(context.ptr, kind)
-        if ptr == NULL:
-            fail(zmq_errno(), f"Socket({type_name(kind)})")
+        with cython.critical_section(context):
+            context.check(f"socket({type_name(kind)})")
+            ptr = zmq_socket(context.ptr, kind)
+            if ptr == NULL:
+                fail(zmq_errno(), f"Socket({type_name(kind)})")
         self.adopt(context, ptr)
 
     cdef int adopt(self, Context context, void *ptr) except -1:
         self.ptr = ptr
         self.context = context
+        self.thread = zraw_this_thread()
         self.type = socket_int(ptr, ZMQ_TYPE)
+        self.fd = socket_int(ptr, ZMQ_FD)
         self.shared = socket_int(ptr, ZMQ_THREAD_SAFE) == 1
         if self.type == ZMQ_PUB or self.type == ZMQ_XPUB or self.type == RADIO:
             self.detour |= TIMED
@@ -166,12 +170,13 @@ cdef class Socket(ConnectingSocket):
             Context.shutdown() makes it come back.
         """
         cdef int milliseconds = -1
-        cdef void *ptr
         if linger is not None:
             milliseconds = to_milliseconds(linger, "close(): linger")
         if self.generation != fork_generation or self.busy == ZRAW_CLOSING:
             return
         if not zraw_take(&self.busy, ZRAW_CLOSING):
+            if self.busy == ZRAW_CLOSING:
+                return  # by another thread, just now
             shared, self.shared = self.shared, False
             try:
                 self.refuse("close()")
@@ -181,13 +186,7 @@ cdef class Socket(ConnectingSocket):
             self.detach()
         finally:
             # Whatever a signal handler raises: nobody could close it any more.
-            ptr, self.ptr = self.ptr, NULL
-            self.generation = 0
-            if not self.borrowed:
-                if linger is not None:
-                    zmq_setsockopt(ptr, ZMQ_LINGER, &milliseconds,
-                                   sizeof(milliseconds))
-                zmq_close(ptr)
+            self.shut(linger is not None, milliseconds, False)
         self.context.discard(self)
         drain()
 
@@ -198,7 +197,10 @@ cdef class Socket(ConnectingSocket):
 
     @property
     def handle(self):
-        """The address of libzmq's socket, as int."""
+        """The address of libzmq's socket, as int.
+
+        Raises: NotASocket (ENOTSOCK); SocketInUse (EBUSY).
+        """
         enter(self, "handle")
         leave(self)
         return <uintptr_t> self.ptr
@@ -230,7 +232,8 @@ cdef class Socket(ConnectingSocket):
         Raises: Again (EAGAIN), ContextTerminated (ETERM), InvalidState (EFSM),
             NotASocket (ENOTSOCK), NotSupported (ENOTSUP), HostUnreachable
             (EHOSTUNREACH), InvalidArgument (EINVAL), SocketInUse (EBUSY);
-            BufferError if a Message has views alive.
+            BufferError if a Message has views alive; InvalidHandle (EFAULT) if it
+            is closed.
         """
         cdef size_t size
         cdef int err
@@ -392,8 +395,9 @@ cdef class Socket(ConnectingSocket):
 
         Waits: as recv().
         Copies: nothing.
-        Raises: as recv(); BufferError if views of `message` are alive.  After an
-            error of libzmq's the message is empty.
+        Raises: as recv(); BufferError if views of `message` are alive;
+            InvalidHandle (EFAULT) if it is closed.  After an error of libzmq's the
+            message is empty.
         """
         cdef int wanted = to_flags(flags, ZMQ_DONTWAIT, "recv_msg()")
         if message is None:
@@ -498,5 +502,10 @@ cdef class Socket(ConnectingSocket):
     def __repr__(self):
         if self.type < 0:
             return "<zraw.Socket, __init__ not called>"
-        return (f"<zraw.Socket {type_name(self.type)}"
-                f"{' closed' if not self.generation else ''}>")
+        state = ("closed" if not self.generation
+                 else "of another process" if self.generation != fork_generation
+                 else "in use" if self.busy else "idle")
+        bound, connected = self.endpoints() if self.generation else ((), ())
+        ends = [f", bound to {end}" for end in bound]
+        ends += [f", connected to {end}" for end in connected]
+        return f"<zraw.Socket {type_name(self.type)} {state}{''.join(ends)}>"

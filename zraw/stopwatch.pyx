@@ -1,5 +1,6 @@
 """Stopwatch: functions of the form zmq_stopwatch_xxx()."""
 
+cimport cython
 from libc.errno cimport EFAULT
 
 from zraw.error cimport fail
@@ -35,6 +36,7 @@ cdef class Stopwatch:
             fail(EFAULT, f"Stopwatch.{call}: the stopwatch is stopped")
         return 0
 
+    @cython.critical_section
     def intermediate(self):
         """Return the microseconds since the start.
 
@@ -46,6 +48,7 @@ cdef class Stopwatch:
         self.check("intermediate()")
         return zmq_stopwatch_intermediate(self.ptr)
 
+    @cython.critical_section
     def stop(self):
         """Return the microseconds since the start, and free the stopwatch.
 

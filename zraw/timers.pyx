@@ -225,6 +225,7 @@ cdef class Timers:
         self.deferred.clear()
         error, self.error = self.error, None
         self.executing = False
+        self.owner = 0
         self.end()
         if error is not None:
             raise error

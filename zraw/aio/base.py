@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -210,9 +211,10 @@ class Base:
         else:
             self.close()
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         edge = getattr(self, "_edge", None)
-        if edge is not None:
+        # At exit every socket is closed, and modules may be empty already.
+        if edge is not None and not is_finalizing():
             edge.forget(self)
 
     def __repr__(self) -> str:
