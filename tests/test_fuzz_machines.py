@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from fuzzing_models import raised, run
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -15,6 +14,7 @@ from hypothesis.stateful import (
 )
 
 import zraw
+from fuzzing_models import raised, run
 
 
 class Pollers(RuleBasedStateMachine):

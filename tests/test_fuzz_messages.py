@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
-from fuzzing_models import SIZES, body_of, raised, run
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 import zraw
+from fuzzing_models import SIZES, body_of, raised, run
 
 
 class Messages(RuleBasedStateMachine):

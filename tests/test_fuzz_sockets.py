@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
-from fuzzing_models import PARTS, SIZES, body_of, raised, run
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -16,6 +15,7 @@ from hypothesis.stateful import (
 )
 
 import zraw
+from fuzzing_models import PARTS, SIZES, body_of, raised, run
 
 INDEX = st.integers(0, 2)
 

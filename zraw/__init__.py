@@ -14,7 +14,12 @@ where it lives, and the first argument becomes `self`.
 import os.path as _path
 
 try:
+    # isort: off
     from zraw import constants
+    from zraw import process as process  # before the others: it refuses subinterpreters
+    from zraw import exiting as exiting
+
+    # isort: on
     from zraw.atomic_counter import AtomicCounter
     from zraw.constants import *
     from zraw.context import Context

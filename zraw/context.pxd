@@ -16,3 +16,5 @@ cdef class Context:
     cdef int destruct(self) noexcept
     cdef int add(self, object socket) except -1
     cdef int discard(self, object socket) except -1
+
+cdef void set_socket_type(object type) noexcept

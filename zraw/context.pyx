@@ -1,6 +1,5 @@
 """Context, and the end of everything.  Functions of the form zmq_ctx_xxx()."""
 
-import atexit
 import os
 from _weakrefset import WeakSet
 
@@ -68,10 +67,18 @@ cdef object CPUS = getattr(os, "sched_getaffinity", None)
 cdef frozenset POLICIES = frozenset(
     value for name, value in vars(os).items()
     if name.startswith("SCHED_") and name != "SCHED_RESET_ON_FORK") | {-1}
+cdef object socket_type = None      # Socket, which is below; at the end of the
+                                    # interpreter there is no import any more
 cdef object contexts = WeakSet()    # the open ones
 cdef int terminating = 0            # contexts inside zmq_ctx_term()
 cdef int longest_exit_linger = 0    # of those contexts
 cdef uint32_t helpers_generation = 1  # of the process that the two above count for
+
+
+cdef void set_socket_type(object type) noexcept:
+    """Tell what Context.socket() makes."""
+    global socket_type
+    socket_type = type
 
 
 cdef void term_on_helper(void *context) noexcept nogil:
@@ -304,8 +311,7 @@ cdef class Context:
 
         Raises: as Socket().
         """
-        from zraw.socket import Socket
-        return Socket(self, type)
+        return socket_type(self, type)
 
     @property
     def exit_linger(self):
@@ -535,10 +541,10 @@ def at_exit():
             with cython.critical_section(context):
                 context.destruct()
     deadline = start + (longest_exit_linger + 200) * 1000000LL
-    with nogil:
+    try:
         while zraw_count(&terminating, 0) > 0 and monotonic_ns() < deadline:
-            nap(500)
-    stop()
-
-
-atexit.register(at_exit)
+            PyErr_CheckSignals()  # Ctrl-C gets through, and gives up what is unsent
+            with nogil:
+                nap(500)
+    finally:
+        stop()

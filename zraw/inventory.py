@@ -42,11 +42,11 @@ class Live(namedtuple("Live", "contexts pins")):
     __slots__ = ()
 
     def __str__(self):
-        names = thread_names()
+        names = _thread_names()
         lines = []
         for context in self.contexts:
             handle = "terminating" if context.handle is None else f"{context.handle:#x}"
-            lines.append(f"context {handle}{place(context.made)}")
+            lines.append(f"context {handle}{_place(context.made)}")
             for socket in context.sockets:
                 state = "in use" if socket.in_use else "idle"
                 fd = "-" if socket.fd is None else socket.fd
@@ -55,25 +55,25 @@ class Live(namedtuple("Live", "contexts pins")):
                 ends += [f"connected to {end}" for end in socket.connected]
                 lines.append(
                     f"  {socket.type:<12} {state:<6}  fd {fd:<5} {thread:<14} "
-                    f"{', '.join(ends) or '-'}{place(socket.made)}"
+                    f"{', '.join(ends) or '-'}{_place(socket.made)}"
                 )
         lines.append(f"{self.pins} pinned")
         return "\n".join(lines)
 
 
-def thread_names():
+def _thread_names():
     """Return the names of the threads alive, by identity."""
     import threading
 
     return {thread.ident: thread.name for thread in threading.enumerate()}
 
 
-def place(made):
+def _place(made):
     """Return the last line of a traceback as text."""
     return f"  made at {made[-1].filename}:{made[-1].lineno}" if made else ""
 
 
-def made_at(item):
+def _made_at(item):
     """Return where tracemalloc has seen something be made, or None."""
     if not _tracemalloc.is_tracing():
         return None
@@ -89,8 +89,8 @@ def live():
     """
     contexts = []
     for context, handle in open_contexts():
-        rows = [(look_at(socket), made_at(socket)) for socket in context.sockets]
+        rows = [(look_at(socket), _made_at(socket)) for socket in context.sockets]
         sockets = [LiveSocket(*row, made) for row, made in rows if row]
         sockets.sort(key=str)
-        contexts.append(LiveContext(handle, tuple(sockets), made_at(context)))
+        contexts.append(LiveContext(handle, tuple(sockets), _made_at(context)))
     return Live(tuple(contexts), pinned())

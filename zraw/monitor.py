@@ -39,7 +39,7 @@ def name_of(event):
     return NAMES.get(event, f"event {event:#x}")
 
 
-def check(reader, call):
+def _check(reader, call):
     if not isinstance(reader, Socket):
         raise TypeError(f"{call}: reader: Socket, not {type(reader).__name__}")
 
@@ -58,7 +58,7 @@ def recv_event(reader, flags=0):
     Waits: until an event comes, or ZMQ_RCVTIMEO (ms) of the reader is over.
     Raises: as Socket.recv(); ValueError if the message is no event of version 1.
     """
-    check(reader, "recv_event()")
+    _check(reader, "recv_event()")
     frames = reader.recv_multipart(flags)
     if len(frames) != 2 or len(frames[0]) != 6:
         raise ValueError(
@@ -79,7 +79,7 @@ def recv_event_v2(reader, flags=0):
     Waits: until an event comes, or ZMQ_RCVTIMEO (ms) of the reader is over.
     Raises: as Socket.recv(); ValueError if the message is no event of version 2.
     """
-    check(reader, "recv_event_v2()")
+    _check(reader, "recv_event_v2()")
     frames = reader.recv_multipart(flags)
     if len(frames) < 4 or {len(frame) for frame in frames[:-2]} != {8}:
         raise ValueError(

@@ -40,6 +40,17 @@ cdef extern from *:
     static uint64_t zraw_thread_id(void) { return (uint64_t)pthread_self(); }
     #endif
     static volatile int zraw_exiting;
+
+    /* Cython's modules ask this first of all, once per import; -1 refuses.  From then
+       on the module would belong to the interpreter that was first. */
+    static int64_t zraw_interpreter_id(PyInterpreterState *interpreter) {
+        if (interpreter == PyInterpreterState_Main())
+            return PyInterpreterState_GetID(interpreter);
+        PyErr_SetString(PyExc_ImportError, "zraw does not support loading in "
+                        "subinterpreters: import it in the main interpreter");
+        return -1;
+    }
+    #define PyInterpreterState_GetID zraw_interpreter_id
     """
     int64_t zraw_monotonic_ns() noexcept nogil
     void zraw_nap(long us) noexcept nogil

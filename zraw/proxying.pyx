@@ -32,6 +32,8 @@ cdef extern from *:
     """
     #ifdef _WIN32
     typedef struct { int ends[2]; } zraw_waker;
+    static void zraw_waker_close(zraw_waker *waker, int told)
+    { (void)waker; (void)told; }
     static int zraw_waker_start(zraw_waker *waker, void (*wake)(void *), void *argument)
     { (void)waker; (void)wake; (void)argument; return -1; }
     static void zraw_waker_stop(zraw_waker *waker) { (void)waker; }
@@ -42,6 +44,7 @@ cdef extern from *:
     #include <unistd.h>
     typedef struct {
         int ends[2];    /* of the pipe that Python writes signal numbers into */
+        unsigned char number;   /* the first one */
         pthread_t thread;
         void (*wake)(void *);
         void *argument;
@@ -50,12 +53,11 @@ cdef extern from *:
     static void *zraw_waker_run(void *argument)
     {
         zraw_waker *waker = argument;
-        unsigned char number;
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, NULL);
         /* 0 is no signal, but the end. */
-        if (read(waker->ends[0], &number, 1) == 1 && number)
+        if (read(waker->ends[0], &waker->number, 1) == 1 && waker->number)
             waker->wake(waker->argument);
         return NULL;
     }
@@ -64,6 +66,7 @@ cdef extern from *:
     {
         waker->wake = wake;
         waker->argument = argument;
+        waker->number = 0;
         if (pipe(waker->ends) < 0)
             return -1;
         fcntl(waker->ends[0], F_SETFD, FD_CLOEXEC);
@@ -80,8 +83,20 @@ cdef extern from *:
     {
         (void)!write(waker->ends[1], "", 1);
         pthread_join(waker->thread, NULL);
-        close(waker->ends[0]);
+    }
+
+    /* The numbers are meant for the descriptor that the program has set. */
+    static void zraw_waker_close(zraw_waker *waker, int told)
+    {
+        unsigned char number = waker->number;
         close(waker->ends[1]);
+        /* A forked child may hold the other end open. */
+        fcntl(waker->ends[0], F_SETFL, O_NONBLOCK);
+        do
+            if (number && told >= 0)
+                (void)!write(told, &number, 1);
+        while (read(waker->ends[0], &number, 1) == 1);
+        close(waker->ends[0]);
     }
     #endif
     """
@@ -90,6 +105,7 @@ cdef extern from *:
     int zraw_waker_start(zraw_waker *waker, void (*wake)(void *) noexcept nogil,
                          void *argument) nogil
     void zraw_waker_stop(zraw_waker *waker) nogil
+    void zraw_waker_close(zraw_waker *waker, int told)
 
 cdef bint waking = False    # a zraw_waker is at work
 
@@ -149,7 +165,8 @@ cdef int run_wakeable(list sockets) noexcept:
         try:
             _signal.set_wakeup_fd(before)
         except (OSError, ValueError):
-            pass  # it was closed meanwhile
+            before = -1  # it was closed meanwhile
+        zraw_waker_close(&waker, before)
     else:
         err = zmq_errno()
     if inner != NULL:

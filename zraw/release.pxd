@@ -38,7 +38,7 @@ cdef class Tracker:
 
 cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) except -1
 cdef void release_finished() noexcept
-cdef void stop() noexcept
+cdef int stop() except -1
 
 
 cdef inline void drain() noexcept:

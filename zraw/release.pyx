@@ -93,6 +93,7 @@ cdef pin_t *finished = NULL
 cdef pin_t *with_callback = NULL       # finished too; their on_free has to run
 cdef int asleep = 0                    # the thread waits for `alarm`
 cdef PyThread_type_lock alarm = NULL   # a binary semaphore, posted by release
+cdef bint begun = False                # the thread has come to release_loop()
 cdef bint stopping = False
 cdef uint32_t thread_generation = 0    # of the process that the thread runs in
 cdef object starting = object()
@@ -248,8 +249,9 @@ cdef void run_callbacks() noexcept:
 
 def release_loop():
     """The release thread: sleep without the GIL, release, call the on_frees."""
-    global asleep
+    global asleep, begun
     block_signals()
+    begun = True
     while True:
         with nogil:
             zraw_swap(&asleep, 1)
@@ -266,16 +268,29 @@ def release_loop():
             return
 
 
+def start_thread():
+    """Start the release thread, from a thread where no handler of a signal runs.
+
+    One that raised in Thread.start() would leave a thread that ends at once.
+    """
+    block_signals()
+    try:
+        thread.start()
+    except RuntimeError:
+        release_loop()  # there are no more threads to be had: this one will do
+
+
 cdef bint ensure_thread() except -1:
     """Start the release thread of this process; False when it is too late to."""
-    global thread, thread_generation, alarm, asleep, stopping
+    global thread, thread_generation, alarm, asleep, begun, stopping
+    cdef int naps = 0
     if thread_generation == fork_generation:
         return not stopping
     with cython.critical_section(starting):
         if thread_generation == fork_generation:
             return not stopping
         asleep = 0
-        stopping = False
+        begun = stopping = False
         alarm = PyThread_allocate_lock()
         if alarm == NULL:
             raise MemoryError
@@ -286,28 +301,32 @@ cdef bint ensure_thread() except -1:
         import threading  # not needed before, and a large part of `import zraw`
         thread = threading.Thread(target=release_loop, name="zraw-release",
                                   daemon=True)
-        thread.start()
+        _thread.start_new_thread(start_thread, ())
     except (ImportError, RuntimeError):
         thread_generation = 0
         return False
     except BaseException:
-        if thread.ident is None:
-            thread_generation = 0
+        thread_generation = 0  # of the handler of a signal: nothing is started yet
         raise
+    while not begun and naps < 20000:
+        naps += 1
+        with nogil:
+            nap(50)
     return True
 
 
-cdef void stop() noexcept:
+cdef int stop() except -1:
     """Release what is left and end the thread, if this process has one."""
     global stopping, thread_generation
     cdef bint running = thread_generation == fork_generation and not stopping
     stopping = True
     thread_generation = fork_generation
     if not running:
-        return
+        return 0
     wake()
-    if thread.ident is not None:
+    if thread is not None and thread.is_alive():
         thread.join(1.0)
+    return 0
 
 
 cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:

@@ -8,7 +8,7 @@ from libc.stdint cimport uintptr_t
 
 from zraw.batch cimport recv_batch, recv_parts, send_batch, send_one, send_parts
 from zraw.connecting cimport ConnectingSocket
-from zraw.context cimport Context
+from zraw.context cimport Context, set_socket_type
 from zraw.error cimport fail
 from zraw.guard cimport (
     ENVELOPED,
@@ -509,3 +509,6 @@ cdef class Socket(ConnectingSocket):
         ends = [f", bound to {end}" for end in bound]
         ends += [f", connected to {end}" for end in connected]
         return f"<zraw.Socket {type_name(self.type)} {state}{''.join(ends)}>"
+
+
+set_socket_type(Socket)
