@@ -34,7 +34,7 @@ static void send_message(void *socket, int number)
 {
     static char large[LARGE];
     char text[16];
-    size_t length = sprintf(text, "%d", number);
+    size_t length = (size_t)sprintf(text, "%d", number);
 
     for (int i = 0; i < LARGE; i++)
         large[i] = (char)((number + i) % 251);

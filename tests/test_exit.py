@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -481,3 +483,29 @@ def test_exit__leaves_borrowed_sockets_alone():
         assert socket.getsockopt(zraw.ZMQ_LINGER) == -1
     """)
     assert (done.code, done.out, done.err) == (0, "checked\n", ""), done
+
+
+def test_exit_linger__longest(ctx, sock):
+    """More milliseconds than an int has with 200 more: it waits, and is heard."""
+    pull = sock(zraw.ZMQ_PULL)
+    where = pull.bind("tcp://127.0.0.1:*")
+    pull.unbind(where)
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, zraw; context = zraw.Context();"
+            "context.exit_linger = 2**31 - 1; push = context.socket(zraw.ZMQ_PUSH);"
+            "push.connect(sys.argv[1]); push.send(b'x'); print('ends', flush=True)",
+            where,
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout.readline() == "ends\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        pull.bind(where)
+        assert pull.recv() == b"x"
+        assert child.wait(10) == 0

@@ -141,9 +141,10 @@ cdef class ConnectingSocket(GuardedSocket):
             self.next_routing_id = bytes(value)
         elif number == ZMQ_CONFLATE:
             self.detour &= ~<uint32_t> WHOLE
-            self.detour |= WHOLE if to_int(value, "") else 0
+            if to_int(value, ""):
+                self.detour |= WHOLE
         elif number == WSS_KEY_PEM or number == WSS_CERT_PEM:
-            self.wss_keys |= 1 if number == WSS_KEY_PEM else 2
+            self.wss_keys |= <uint32_t> (1 if number == WSS_KEY_PEM else 2)
 
     def bind(self, endpoint):
         """Accept connections on an endpoint; return the endpoint really bound.

@@ -540,7 +540,7 @@ def at_exit():
         if not left:
             with cython.critical_section(context):
                 context.destruct()
-    deadline = start + (longest_exit_linger + 200) * 1000000LL
+    deadline = start + (<int64_t> longest_exit_linger + 200) * 1000000
     try:
         while zraw_count(&terminating, 0) > 0 and monotonic_ns() < deadline:
             PyErr_CheckSignals()  # Ctrl-C gets through, and gives up what is unsent

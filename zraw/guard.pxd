@@ -47,8 +47,8 @@ cdef extern from *:
     static inline uint32_t zraw_arm(uint32_t *armed, uint32_t to) {
         return __atomic_exchange_n(armed, to, __ATOMIC_SEQ_CST);
     }
-    static inline uint32_t zraw_is_armed(uint32_t *armed) {
-        return __atomic_load_n(armed, __ATOMIC_SEQ_CST);
+    static inline int zraw_is_armed(uint32_t *armed) {
+        return __atomic_load_n(armed, __ATOMIC_SEQ_CST) != 0;
     }
     #else
     #define ZRAW_FREE_THREADED 0
@@ -67,7 +67,7 @@ cdef extern from *:
         *armed = to;
         return before;
     }
-    static inline uint32_t zraw_is_armed(uint32_t *armed) { return *armed; }
+    static inline int zraw_is_armed(uint32_t *armed) { return *armed != 0; }
     #endif
     #endif
     """

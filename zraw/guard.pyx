@@ -171,7 +171,7 @@ cdef int to_int(object value, str what) except? -1:
     if PyLong_CheckExact(value):
         number = PyLong_AsLongAndOverflow(value, &overflow)
         if not overflow and -2**31 <= number < 2**31:
-            return number
+            return <int> number
     return to_number(value, what, -2**31, 2**31 - 1)
 
 
@@ -312,8 +312,8 @@ cdef class GuardedSocket:
         and their options are everybody's.
         """
         cdef int limit = socket_int(self.ptr, timeout_option), rc, err
-        cdef short events = (ZMQ_POLLIN if timeout_option == ZMQ_RCVTIMEO
-                             else ZMQ_POLLOUT)
+        cdef short events = <short> (ZMQ_POLLIN if timeout_option == ZMQ_RCVTIMEO
+                                     else ZMQ_POLLOUT)
         cdef int64_t start = monotonic_ns()
         cdef long left = limit, pause = 25
         while True:

@@ -212,7 +212,7 @@ cdef class Poller(Watcher):
         Raises: InvalidHandle (EFAULT) if the poller is destroyed; SocketInUse (EBUSY).
         """
         self.begin("Poller.size()")
-        cdef int size = len(self.entries)
+        cdef int size = <int> len(self.entries)
         if self.ptr != NULL and <void *> zmq_poller_size != NULL:
             size = zmq_poller_size(self.ptr)
         self.end()
@@ -395,7 +395,7 @@ cdef class Poller(Watcher):
                 items[i].fd = entry.fd
                 items[i].events = entry.events
                 items[i].revents = 0
-            self.count = len(self.entries)
+            self.count = <int> len(self.entries)
         self.changed = False
         return 0
 
@@ -499,9 +499,9 @@ cdef class Poller(Watcher):
         waiter.endless = milliseconds < 0
         waiter.found = &waiter.first
         if wanted:
-            wanted = min(wanted, max(1, <int> len(self.current())))
+            wanted = <int> min(wanted, max(1, <int> len(self.current())))
             waiter.found = <zmq_poller_event_t *> PyMem_Malloc(
-                wanted * sizeof(zmq_poller_event_t))
+                <size_t> wanted * sizeof(zmq_poller_event_t))
             if waiter.found == NULL:
                 raise MemoryError(call)
             waiter.wanted = wanted

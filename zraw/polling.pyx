@@ -195,7 +195,7 @@ cdef class Items(Waiter):
             else:
                 item.fd = to_fd(what, f"{call}: items[{i}]")
             self.given.append(what)
-        self.count = len(pairs)
+        self.count = <int> len(pairs)
         return 0
 
     cdef list ready(self):
@@ -211,7 +211,7 @@ cdef short plain_events(object events):
     if not PyLong_CheckExact(events):
         return -1
     wanted = PyLong_AsLongAndOverflow(events, &overflow)
-    return wanted if not overflow and not wanted & ~EVENTS else -1
+    return <short> (wanted if not overflow and not wanted & ~EVENTS else -1)
 
 
 cdef short to_events(object events, str what) except -1:
@@ -220,7 +220,7 @@ cdef short to_events(object events, str what) except -1:
     if wanted & ~EVENTS:
         raise ValueError(f"{what}: of ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR and "
                          f"ZMQ_POLLPRI, not {wanted}")
-    return wanted
+    return <short> wanted
 
 
 cdef int to_fd(object item, str what) except -1:

@@ -78,6 +78,7 @@ cdef extern from "pythread.h" nogil:
     PyThread_type_lock PyThread_allocate_lock()
     int PyThread_acquire_lock(PyThread_type_lock lock, int waitflag)
     void PyThread_release_lock(PyThread_type_lock lock)
+    void PyThread_free_lock(PyThread_type_lock lock)
 
 cdef extern from "Python.h":
     void PyErr_Fetch(PyObject **type, PyObject **value, PyObject **traceback)
@@ -303,7 +304,9 @@ cdef bint ensure_thread() except -1:
                                   daemon=True)
         _thread.start_new_thread(start_thread, ())
     except (ImportError, RuntimeError):
-        thread_generation = 0
+        with cython.critical_section(starting):
+            PyThread_free_lock(alarm)  # no thread, and so nobody posts it
+            thread_generation = 0
         return False
     except BaseException:
         thread_generation = 0  # of the handler of a signal: nothing is started yet

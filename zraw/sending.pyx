@@ -120,7 +120,7 @@ cdef int writable(void *ptr, void *argument, int flags) noexcept nogil:
     rc = zmq_poll(&item, 1, socket_int(ptr, ZMQ_SNDTIMEO))
     if rc == 0:
         set_errno(EAGAIN)
-    return rc - 1 if rc <= 0 else 0
+    return <int> (rc - 1 if rc <= 0 else 0)
 
 
 cdef int check_datagram(GuardedSocket socket, frame_t *frame, int flags,

@@ -124,7 +124,9 @@ cdef class Socket(ConnectingSocket):
         elif self.type == ZMQ_REQ:
             self.detour |= ENVELOPED
         elif self.type == DGRAM:
-            self.detour |= UDP | (0 if self.borrowed else UNBOUND)
+            self.detour |= UDP
+            if not self.borrowed:
+                self.detour |= UNBOUND
         self.generation = fork_generation
         context.add(self)
         return 0
@@ -487,7 +489,8 @@ cdef class Socket(ConnectingSocket):
         cdef int wanted = to_int(events, "poll(): events")
         if wanted & ~(ZMQ_POLLIN | ZMQ_POLLOUT):
             raise ValueError(f"poll(): events: ZMQ_POLLIN or ZMQ_POLLOUT, not {wanted}")
-        return poll_socket(self, to_milliseconds(timeout, "poll(): timeout"), wanted)
+        return poll_socket(self, to_milliseconds(timeout, "poll(): timeout"),
+                           <short> wanted)
 
     def __enter__(self):
         return self

@@ -70,7 +70,7 @@ def make_environment(
     omitted = []
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
     inside = str(folder / "venv/bin/python")
-    pip = [inside, "-m", "pip", "install", "-q"]
+    pip = [inside, "-m", "pip", "install", "-q", "--prefer-binary"]
     subprocess.run([*pip, *BUILD, *PACKAGES], check=True)
     for package, without in MAYBE.items():
         done = subprocess.run([*pip, package], capture_output=True, check=False)
