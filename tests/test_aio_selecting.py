@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 
 import anyio
@@ -37,8 +38,26 @@ def pipe() -> Iterator[tuple[int, int]]:
     os.close(writer)
 
 
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "zraw.aio"]
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "zraw.aio"}
+
+
+class Called:
+    """An object with a method that a Watch calls."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.error is not None:
+            raise self.error
+
+
+def watch(selecting: Selecting, fd: int, called: Called) -> Watch:
+    loop = asyncio.get_running_loop()
+    return Watch(selecting, loop, Descriptor(fd), called.__call__)
 
 
 def run(main):
@@ -46,22 +65,21 @@ def run(main):
 
 
 def test_watch__as_long_as_it_is_readable(selecting, pipe):
-    calls = []
+    called = Called()
 
     async def main():
-        loop = asyncio.get_running_loop()
-        watch = Watch(selecting, loop, Descriptor(pipe[0]), lambda: calls.append(1))
+        watching = watch(selecting, pipe[0], called)
         await asyncio.sleep(0.05)
-        assert not calls
+        assert not called.count
         os.write(pipe[1], b"x")
-        while len(calls) < 3:
+        while called.count < 3:
             await asyncio.sleep(0.001)
-        watch.cancel()
-        del calls[:]
+        watching.cancel()
+        called.count = 0
         await asyncio.sleep(0.05)
 
     run(main)
-    assert not calls
+    assert not called.count
 
 
 def test_watch__cancelled_and_asked_for_again(selecting, pipe):
@@ -69,73 +87,81 @@ def test_watch__cancelled_and_asked_for_again(selecting, pipe):
     os.write(pipe[1], b"x")
 
     async def main():
-        loop = asyncio.get_running_loop()
-        for _ in range(2000):
+        for i in range(2000):
+            called = Called()
             # The same number each time, of a new descriptor.
-            called = loop.create_future()
-            watch = Watch(
-                selecting,
-                loop,
-                Descriptor(pipe[0]),
-                lambda called=called: called.done() or called.set_result(None),
-            )
-            if loop.time() % 0.002 < 0.001:
-                await asyncio.sleep(0)
-                watch.cancel()
-            else:
-                await asyncio.wait_for(called, 5)
-                watch.cancel()
+            watching = watch(selecting, pipe[0], called)
+            await asyncio.sleep(0)
+            with anyio.fail_after(5):
+                while i % 2 and not called.count:
+                    await asyncio.sleep(0)
+            watching.cancel()
 
     run(main)
 
 
 def test_watch__that_raises_goes_on(selecting, pipe):
     os.write(pipe[1], b"x")
-    calls, errors = [], []
-
-    def fail():
-        calls.append(1)
-        raise ValueError("expected")
+    called, errors = Called(), []
+    called.error = ValueError("expected")
 
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, what: errors.append(what["exception"]))
-        watch = Watch(selecting, loop, Descriptor(pipe[0]), fail)
-        while len(calls) < 3:
+        watching = watch(selecting, pipe[0], called)
+        while called.count < 3:
             await asyncio.sleep(0.001)
-        watch.cancel()
+        watching.cancel()
 
     run(main)
     assert len(errors) >= 3 and {type(error) for error in errors} == {ValueError}
 
 
+def test_watch__of_who_is_gone(selecting, pipe):
+    """Nobody is kept by it, nor is the descriptor once nobody wants it."""
+
+    async def main():
+        called = Called()
+        watching = watch(selecting, pipe[0], called)
+        descriptor = weakref.ref(watching._descriptor)
+        dead = weakref.ref(called)
+        del called, watching
+        with anyio.fail_after(5):
+            while gc.collect() is None or dead() or descriptor():
+                await asyncio.sleep(0.001)
+
+    run(main)
+
+
 def test_watch__of_a_loop_that_is_closed(selecting, pipe):
     loop = WithoutReaders()
     with unraisable() as errors:
-        watch = Watch(selecting, loop, Descriptor(pipe[0]), lambda: None)
+        called = Called()
+        watching = Watch(selecting, loop, Descriptor(pipe[0]), called.__call__)
         loop.close()
         os.write(pipe[1], b"x")
         asked = threading.Event()
         selecting.ask(lambda _: asked.set())
         assert asked.wait(5)
-        watch.cancel()
-    assert not errors and threads()
+        watching.cancel()
+    assert not errors and threads() and not called.count
 
 
 def test_selecting__ends_with_the_loop(sock):
     near, far = sock(zraw.ZMQ_PAIR), sock(zraw.ZMQ_PAIR)
     far.connect(near.bind("inproc://selecting"))
-    wait_until(lambda: gc.collect() is not None and not threads())
+    others, mine = threads(), set()
 
     async def main():
         handle = aio.Handle(near)
         asyncio.get_running_loop().call_later(0.02, far.send, b"x")
         assert await handle.recv() == b"x"
-        assert len(threads()) == 1
+        mine.update(threads() - others)
+        assert len(mine) == 1
         handle.close()
 
     run(main)
-    wait_until(lambda: gc.collect() is not None and not threads())
+    wait_until(lambda: gc.collect() is not None and not mine & threads())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

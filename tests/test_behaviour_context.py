@@ -19,9 +19,9 @@ DRAFT = zraw.has("draft")
 
 # name: (default, values that are taken, what get() then returns, refused values)
 OPTIONS = {
-    "IO_THREADS": (1, [0, 1, 64, INT_MAX], None, [-1, -(2**31)]),
+    "IO_THREADS": (1, [0, 1, 64, 1000], None, [-1, -(2**31), 1001, INT_MAX]),
     "MAX_SOCKETS": (1023, [1, 65535], None, [0, -1]),
-    "THREAD_SCHED_POLICY": (-1, [0, 1, 99], None, [-1, -2]),
+    "THREAD_SCHED_POLICY": (-1, [0, 1], None, [-1, -2, 99]),
     "MAX_MSGSZ": (INT_MAX, [0, 1, INT_MAX], None, [-1]),
     "THREAD_NAME_PREFIX": (0, [1234, 0, INT_MAX, -5], None, []),
     "ZERO_COPY_RECV": (1, [0, 1, 7], [0, 1, 1], [-1]),

@@ -101,27 +101,30 @@ references = weakref.ref(node), weakref.ref(node.things[1]), weakref.ref(node.po
 del node
 """,
     "through an on_free": """
-node = Node()
-node.own, node.socket = make()
-node.lent = zraw.Message.init_data(bytearray(100), lambda node=node: None)
-references = weakref.ref(node.socket), weakref.ref(node)
-node.lent.close()  # as long as libzmq has it, nothing is collected
-del node
+def tie():
+    node = Node()
+    node.own, node.socket = make()
+    node.lent = zraw.Message.init_data(bytearray(100), lambda node=node: None)
+    node.lent.close()  # as long as libzmq has it, nothing is collected
+    return weakref.ref(node.socket), weakref.ref(node)
+references = tie()
 until(lambda: gc.collect() >= 0 and references[0]() is None)
 """,
     "through a handler of timers": """
-node = Node()
-node.things, node.timers = make(), zraw.Timers()
-node.timers.add(1000, lambda _, node=node: None)
-references = [weakref.ref(node)]
-del node
+def tie():
+    node = Node()
+    node.things, node.timers = make(), zraw.Timers()
+    node.timers.add(1000, lambda _, node=node: None)
+    return [weakref.ref(node)]
+references = tie()
 """,
     "through a hook": """
-node = Node()
-node.things = make()
-node.things[1]._hook = lambda closing, node=node: None
-references = weakref.ref(node), weakref.ref(node.things[1])
-del node
+def tie():
+    node = Node()
+    node.things = make()
+    node.things[1]._hook = lambda closing, node=node: None
+    return weakref.ref(node), weakref.ref(node.things[1])
+references = tie()
 """,
     "through a closure and a traceback": """
 def fail():

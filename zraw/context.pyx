@@ -67,8 +67,8 @@ cdef object CPUS = getattr(os, "sched_getaffinity", None)
 cdef frozenset POLICIES = frozenset(
     value for name, value in vars(os).items()
     if name.startswith("SCHED_") and name != "SCHED_RESET_ON_FORK") | {-1}
-cdef object socket_type = None      # Socket, which is below; at the end of the
-                                    # interpreter there is no import any more
+# Socket, which is below: at the end of the interpreter there is no import any more.
+cdef object socket_type = None
 cdef object contexts = WeakSet()    # the open ones
 cdef int terminating = 0            # contexts inside zmq_ctx_term()
 cdef int longest_exit_linger = 0    # of those contexts
@@ -109,7 +109,7 @@ cdef int refuse_abort(int option, int value, str call) except -1:
     """Refuse what libzmq takes, and aborts for when the first socket is made."""
     if (option == ZMQ_IO_THREADS and value > MOST_THREADS
             or option == ZMQ_MAX_SOCKETS and value > MOST_SOCKETS
-            or option == SCHED_POLICY and value not in POLICIES
+            or option == SCHED_POLICY and len(POLICIES) > 1 and value not in POLICIES
             or option == CPU_ADD and CPUS is not None and value not in CPUS(0)):
         fail(EINVAL, call)
     return 0

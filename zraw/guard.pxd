@@ -100,7 +100,7 @@ cdef class GuardedSocket:
     cdef void *ptr                # NULL: never opened, or closed
     cdef uint32_t busy            # threads inside a call
     cdef uint32_t generation      # fork_generation at opening; 0: not open
-    cdef unsigned long thread     # that used it last
+    cdef unsigned long thread     # that used it last, or that waits inside
     cdef readonly int type
     cdef int fd                   # ZMQ_FD, or -1
     cdef uint32_t detour
@@ -143,7 +143,6 @@ cdef inline int enter(GuardedSocket socket, str call) except -1:
     if (socket.generation != fork_generation
             or not zraw_take(&socket.busy, 1)):
         return socket.refuse(call)
-    socket.thread = zraw_this_thread()
     return 0
 
 
@@ -152,6 +151,7 @@ cdef void tell(GuardedSocket socket) noexcept
 
 cdef inline void leave(GuardedSocket socket) noexcept:
     """Give the guard back, and tell who waits on an event loop."""
+    socket.thread = zraw_this_thread()
     zraw_give(&socket.busy)
     if zraw_is_armed(&socket.armed):
         tell(socket)

@@ -269,6 +269,7 @@ cdef class GuardedSocket:
         cdef bint cut = False
         cdef int64_t start = monotonic_ns()
         # A signal that came before the wait does not interrupt it.
+        self.thread = zraw_this_thread()
         err = self.run_handlers(call)
         if err:
             return err

@@ -9,11 +9,12 @@ cdef extern from *:
     """
     #ifndef ZRAW_RELEASE_H
     #define ZRAW_RELEASE_H
-    /* What another thread may put there at any time. */
-    #ifdef _MSC_VER
-    #define zraw_peek(list) (*(void *volatile *)(list))
-    #else
+    /* What another thread may put there at any time.  A plain read is as good, and
+       leaves the compiler a register more. */
+    #if defined(Py_GIL_DISABLED) && !defined(_MSC_VER)
     #define zraw_peek(list) __atomic_load_n((void **)(list), __ATOMIC_RELAXED)
+    #else
+    #define zraw_peek(list) (*(void **)(list))
     #endif
     #endif
     """

@@ -8,6 +8,7 @@ import selectors
 import signal
 import socket
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -15,10 +16,12 @@ from zraw.aio.loops import Descriptor
 
 
 class Watch:
-    """A descriptor that the thread watches.
+    """A descriptor that the thread watches, for as long as there is who wants to know.
 
     It is asked for once, and again when the loop has heard of it: a descriptor that
     stays readable while the loop is busy does not keep the thread busy.
+
+    callback: a method, whose object is not kept alive.
     """
 
     def __init__(
@@ -32,17 +35,18 @@ class Watch:
         self._loop = loop
         # Kept until the thread has let go of it: so long its number is no other's.
         self._descriptor = descriptor
-        self._callback: Callable[[], object] | None = callback
+        self._is_wanted = True
+        self._callback = weakref.WeakMethod(callback, self.cancel)
         selecting.ask(self._begin)
 
-    def cancel(self) -> None:
-        self._callback = None
+    def cancel(self, _: object = None) -> None:
+        self._is_wanted = False
         self._selecting.ask(self._end)
 
     # ---- in the thread
 
     def _begin(self, selector: selectors.BaseSelector) -> None:
-        if self._callback is not None:
+        if self._is_wanted:
             selector.register(self._descriptor.fd, selectors.EVENT_READ, self._tell)
 
     def _end(self, selector: selectors.BaseSelector) -> bool:
@@ -62,12 +66,13 @@ class Watch:
     # ---- in the loop
 
     def _call(self) -> None:
-        if self._callback is None:
+        callback = self._callback()
+        if callback is None or not self._is_wanted:
             return
         try:
-            self._callback()
+            callback()
         finally:
-            if self._callback is not None:
+            if self._is_wanted:
                 self._selecting.ask(self._begin)
 
 
