@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import signal
+import time
 import traceback
 
 import pytest
@@ -277,3 +279,21 @@ def test_bind__plain_server_that_enforces_a_missing_domain(sock):
 def test_setsockopt__refused_text_is_shown_as_it_was_given(sock):
     with pytest.raises(zraw.InvalidArgument, match=r"= '::1/999'"):
         sock(zraw.ZMQ_PULL).setsockopt(zraw.ZMQ_TCP_ACCEPT_FILTER, "::1/999")
+
+
+def test_getsockopt__under_signals(sock):
+    """libzmq looks at its commands for ZMQ_EVENTS, and a signal interrupts that."""
+    pull = sock(zraw.ZMQ_PULL)
+    pull.bind("tcp://127.0.0.1:*")
+    handled = []
+    before = signal.signal(signal.SIGALRM, lambda *_: handled.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 5e-5, 5e-5)
+    try:
+        deadline = time.monotonic() + 10
+        while len(handled) < 500 and time.monotonic() < deadline:
+            assert pull.getsockopt(zraw.ZMQ_EVENTS) == 0
+            pull.setsockopt(zraw.ZMQ_LINGER, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert handled

@@ -142,11 +142,17 @@ zraw.Message.init_data(b"x", lambda: None).close()
 push.connect(pull.bind("tcp://127.0.0.1:*"))
 push.send(b"x")
 pull.recv()
-others = [name for name in os.listdir("/proc/self/task") if int(name) != os.getpid()]
+others = []
+for name in os.listdir("/proc/self/task"):
+    try:
+        with open(f"/proc/self/task/{name}/status") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+    except FileNotFoundError:  # the thread that starts the release thread
+        continue
+    if int(name) != os.getpid():
+        others.append(fields)
 assert len(others) >= 3, others  # reaper, I/O thread, release thread
-for name in others:
-    with open(f"/proc/self/task/{name}/status") as file:
-        fields = dict(line.split(":", 1) for line in file if ":" in line)
+for fields in others:
     blocked = int(fields["SigBlk"], 16)
     assert blocked >> signal.SIGUSR1 - 1 & 1 and blocked >> signal.SIGINT - 1 & 1
 end()

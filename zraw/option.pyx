@@ -1,7 +1,7 @@
 """Options by their C types, and what has to be refused before libzmq sees it."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.errno cimport EINVAL
+from libc.errno cimport EINTR, EINVAL
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strlen
@@ -243,8 +243,13 @@ cdef object get_option(GuardedSocket socket, int option, type kind):
     enter(socket, "getsockopt()")
     rc = zmq_getsockopt(socket.ptr, option, buffer, &size)
     err = zmq_errno() if rc < 0 else 0
+    while err == EINTR:
+        err = socket.run_handlers("getsockopt()")
+        if not err:
+            rc = zmq_getsockopt(socket.ptr, option, buffer, &size)
+            err = zmq_errno() if rc < 0 else 0
     leave(socket)
-    if rc < 0:
+    if err:
         fail(err, socket.describe(f"getsockopt({option_name(option)})")
              + (": it can only be set" if "r" not in access else ""))
     if c_type == INT:
@@ -313,11 +318,16 @@ cdef int set_option(GuardedSocket socket, int option, object value,
         enter(socket, call)
         rc = zmq_setsockopt(socket.ptr, option, data, size)
         err = zmq_errno() if rc < 0 else 0
+        while err == EINTR:
+            err = socket.run_handlers(call)
+            if not err:
+                rc = zmq_setsockopt(socket.ptr, option, data, size)
+                err = zmq_errno() if rc < 0 else 0
         leave(socket)
     finally:
         if held:
             PyBuffer_Release(&view)
-    if rc < 0:
+    if err:
         what = "" if "s" in access else f" = {given!r}"
         fail(err, socket.describe(call + what)
              + (": it can only be read" if "w" not in access else ""))

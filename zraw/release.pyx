@@ -94,7 +94,6 @@ cdef pin_t *finished = NULL
 cdef pin_t *with_callback = NULL       # finished too; their on_free has to run
 cdef int asleep = 0                    # the thread waits for `alarm`
 cdef PyThread_type_lock alarm = NULL   # a binary semaphore, posted by release
-cdef bint begun = False                # the thread has come to release_loop()
 cdef bint stopping = False
 cdef uint32_t thread_generation = 0    # of the process that the thread runs in
 cdef object starting = object()
@@ -250,9 +249,8 @@ cdef void run_callbacks() noexcept:
 
 def release_loop():
     """The release thread: sleep without the GIL, release, call the on_frees."""
-    global asleep, begun
+    global asleep
     block_signals()
-    begun = True
     while True:
         with nogil:
             zraw_swap(&asleep, 1)
@@ -269,29 +267,17 @@ def release_loop():
             return
 
 
-def start_thread():
-    """Start the release thread, from a thread where no handler of a signal runs.
-
-    One that raised in Thread.start() would leave a thread that ends at once.
-    """
-    block_signals()
-    try:
-        thread.start()
-    except RuntimeError:
-        release_loop()  # there are no more threads to be had: this one will do
-
-
 cdef bint ensure_thread() except -1:
     """Start the release thread of this process; False when it is too late to."""
-    global thread, thread_generation, alarm, asleep, begun, stopping
-    cdef int naps = 0
+    global thread, thread_generation, alarm, asleep, stopping
     if thread_generation == fork_generation:
         return not stopping
     with cython.critical_section(starting):
         if thread_generation == fork_generation:
             return not stopping
         asleep = 0
-        begun = stopping = False
+        stopping = False
+        thread = None
         alarm = PyThread_allocate_lock()
         if alarm == NULL:
             raise MemoryError
@@ -302,19 +288,16 @@ cdef bint ensure_thread() except -1:
         import threading  # not needed before, and a large part of `import zraw`
         thread = threading.Thread(target=release_loop, name="zraw-release",
                                   daemon=True)
-        _thread.start_new_thread(start_thread, ())
+        thread.start()
     except (ImportError, RuntimeError):
         with cython.critical_section(starting):
             PyThread_free_lock(alarm)  # no thread, and so nobody posts it
             thread_generation = 0
         return False
     except BaseException:
-        thread_generation = 0  # of the handler of a signal: nothing is started yet
+        if thread is None or thread.ident is None:
+            thread_generation = 0
         raise
-    while not begun and naps < 20000:
-        naps += 1
-        with nogil:
-            nap(50)
     return True
 
 

@@ -15,6 +15,10 @@ from collections.abc import Callable
 from zraw.aio.loops import Descriptor
 
 
+def nobody() -> None:
+    """Return who is to be called, as a weak reference to none."""
+
+
 class Watch:
     """A descriptor that the thread watches, for as long as there is who wants to know.
 
@@ -36,11 +40,14 @@ class Watch:
         # Kept until the thread has let go of it: so long its number is no other's.
         self._descriptor = descriptor
         self._is_wanted = True
-        self._callback = weakref.WeakMethod(callback, self.cancel)
+        self._callback: Callable[[], Callable[[], object] | None] = weakref.WeakMethod(
+            callback, self.cancel
+        )
         selecting.ask(self._begin)
 
     def cancel(self, _: object = None) -> None:
         self._is_wanted = False
+        self._callback = nobody  # else this would be a cycle
         self._selecting.ask(self._end)
 
     # ---- in the thread
