@@ -164,6 +164,20 @@ def test_selecting__ends_with_the_loop(sock):
     wait_until(lambda: gc.collect() is not None and not mine & threads())
 
 
+def test_selecting__keeps_nobody_when_it_has_ended(selecting, pipe):
+    async def main():
+        watching = watch(selecting, pipe[0], Called())
+        await asyncio.sleep(0.01)
+        selecting.stop()
+        wait_until(lambda: selecting._stopped)
+        watching.cancel()
+        descriptor = weakref.ref(watching._descriptor)
+        del watching
+        wait_until(lambda: gc.collect() is not None and not descriptor())
+
+    run(main)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_selecting__signals_are_for_other_threads(selecting):
     masks = []

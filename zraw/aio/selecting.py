@@ -101,6 +101,8 @@ class Selecting:
     def ask(self, request: Callable[[selectors.BaseSelector], object]) -> None:
         """Have the thread do something with its selector, in the order of asking."""
         self._asked.append(request)
+        if self._stopped:
+            self._asked.clear()  # it would keep who asks
         with contextlib.suppress(OSError):  # it is awake, or has stopped
             self._waker.send(b"\0")
 
@@ -119,6 +121,7 @@ class Selecting:
             selector.register(self._bell, selectors.EVENT_READ, self._answer)
             while not self._stopped:
                 self._serve(selector)
+        self._asked.clear()
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
         for key, _ in selector.select():
