@@ -1,5 +1,6 @@
 """The half of Socket that sets it up: options, endpoints, peers, groups, monitors."""
 
+cimport cython
 from cpython.buffer cimport (
     PyBUF_SIMPLE,
     PyBuffer_Release,
@@ -76,21 +77,22 @@ cdef str as_str(object endpoint):
 
 
 cdef int note_end(GuardedSocket socket, str verb, object given, str actual) except -1:
-    """Remember an endpoint, for whoever looks for a hang; the guard is held.
+    """Remember an endpoint, for whoever looks for a hang.
+
+    Without the guard, which would stay taken if no memory is left for it.
 
     given: what the caller will name it by: an endpoint, or a peer's routing id.
     """
-    if socket.ends is None:
-        socket.ends = []
     socket.ends.append((verb, given, actual))
     return 0
 
 
 cdef int forget_end(GuardedSocket socket, str verb, object given) except -1:
-    cdef list ends = socket.ends or []
-    for end in ends:
+    for end in list(socket.ends):
         if end[0] == verb and (end[1] == given or end[2] == given):
-            ends.remove(end)
+            with cython.critical_section(socket):
+                if end in socket.ends:  # another thread may have been faster
+                    socket.ends.remove(end)
             break
     return 0
 
@@ -174,11 +176,11 @@ cdef class ConnectingSocket(GuardedSocket):
         endpoint_call(self, zmq_bind, endpoint, "bind")
         self.detour &= ~<uint32_t> UNBOUND
         rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
+        leave(self)
         bound = as_str(endpoint if rc < 0 else <bytes> (<char *> last))
         if "://" not in bound:  # libzmq leaves it out for udp
             bound = f"{transport}://{bound}"
         note_end(self, "bind", endpoint, bound)
-        leave(self)
         return bound
 
     def connect(self, endpoint):
@@ -201,8 +203,8 @@ cdef class ConnectingSocket(GuardedSocket):
                 self.routing_ids = set()
             self.routing_ids.add(self.next_routing_id)
             self.next_routing_id = None
-        note_end(self, "connect", endpoint, as_str(endpoint))
         leave(self)
+        note_end(self, "connect", endpoint, as_str(endpoint))
 
     cdef str transport_of(self, object endpoint, str call):
         """Return "tcp" and so on, if the socket's type can have it."""
@@ -228,8 +230,8 @@ cdef class ConnectingSocket(GuardedSocket):
         endpoint_call(self, zmq_unbind, endpoint, "unbind")
         if self.type == DGRAM:
             self.detour |= UNBOUND
-        forget_end(self, "bind", endpoint)
         leave(self)
+        forget_end(self, "bind", endpoint)
 
     def disconnect(self, endpoint):
         """Disconnect from an endpoint; messages queued for it obey ZMQ_LINGER.
@@ -242,8 +244,8 @@ cdef class ConnectingSocket(GuardedSocket):
         """
         self.keep_reading("disconnect()")
         endpoint_call(self, zmq_disconnect, endpoint, "disconnect")
-        forget_end(self, "connect", endpoint)
         leave(self)
+        forget_end(self, "connect", endpoint)
 
     def connect_peer(self, endpoint):
         """Connect a ZMQ_PEER, and return the routing id of the peer there.
@@ -272,11 +274,10 @@ cdef class ConnectingSocket(GuardedSocket):
                 err = zmq_errno() if routing_id == 0 else 0
             if err == EINTR:
                 err = self.run_handlers(call) or EINTR
-        if not err:
-            note_end(self, "connect", routing_id, as_str(endpoint))
         leave(self)
         if err:
             self.raise_errno(err, call)
+        note_end(self, "connect", routing_id, as_str(endpoint))
         return routing_id
 
     def disconnect_peer(self, routing_id):
@@ -299,11 +300,10 @@ cdef class ConnectingSocket(GuardedSocket):
         enter(self, "disconnect_peer()")
         rc = zmq_disconnect_peer(self.ptr, number)
         err = zmq_errno() if rc < 0 else 0
-        if not err:
-            forget_end(self, "connect", number)
         leave(self)
         if err:
             self.raise_errno(err, f"disconnect_peer({number})")
+        forget_end(self, "connect", number)
 
     def join(self, group):
         """Receive the messages of a group on a ZMQ_DISH.

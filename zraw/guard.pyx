@@ -224,6 +224,7 @@ cdef class GuardedSocket:
 
     def __cinit__(self):
         self.type = -1
+        self.ends = []
 
     cdef str describe(self, str call):
         return f"{call} on {type_name(self.type)}"
@@ -344,7 +345,7 @@ cdef class GuardedSocket:
 
     cdef tuple endpoints(self):
         """Return what it is bound to, and what it is connected to."""
-        ends = list(self.ends or ())
+        ends = list(self.ends)
         return tuple([end[2] for end in ends if end[0] == "bind"]), \
             tuple([end[2] for end in ends if end[0] == "connect"])
 

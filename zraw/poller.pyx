@@ -426,12 +426,15 @@ cdef class Poller(Watcher):
                 # First, for it is Python, where the handler of a signal may raise.
                 socket.watch(self, True)
                 enter(socket, call)
-                if self.ptr != NULL and zmq_poller_add(
-                        self.ptr, socket.ptr, <void *> entry, entry.events) < 0:
-                    err = zmq_errno()
-                else:
-                    self.change([*self.entries, entry])
-                leave(socket)
+                try:
+                    entries = [*self.entries, entry]
+                    if self.ptr != NULL and zmq_poller_add(
+                            self.ptr, socket.ptr, <void *> entry, entry.events) < 0:
+                        err = zmq_errno()
+                    else:
+                        self.change(entries)
+                finally:
+                    leave(socket)
                 if err:
                     socket.raise_errno(err, call)
         finally:
