@@ -15,6 +15,7 @@ from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
 
+from zraw.error cimport fail
 from zraw.guard cimport FREE_THREADED, GuardedSocket, enter, leave
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
@@ -313,6 +314,15 @@ cdef Py_ssize_t finish(GuardedSocket socket, Py_ssize_t sent, int err) except -1
     return sent
 
 
+cdef tuple keep(GuardedSocket socket, object messages):
+    """Return a copy that nobody changes; leave the guard if there is no memory."""
+    try:
+        return tuple(messages)
+    except BaseException:
+        leave(socket)
+        raise
+
+
 cdef Py_ssize_t send_bytes(GuardedSocket socket, object messages,
                            int flags) except -1:
     """Send messages for which are_short() holds."""
@@ -332,12 +342,13 @@ cdef Py_ssize_t send_bytes(GuardedSocket socket, object messages,
             size = bytes_size(item[sent])
             refused = not on_short_path(socket) or zmq_send(
                 socket.ptr, bytes_data(item[sent]), size, ZMQ_DONTWAIT) < 0
-            if not refused and (sent + 1) % BREATH and volume + size < BREATH_BYTES:
+            if not refused:
                 sent += 1
                 volume += size
-                continue
+                if sent % BREATH and volume < BREATH_BYTES:
+                    continue
             if kept is None:
-                kept = tuple(messages)
+                kept = keep(socket, messages)
                 item = PySequence_Fast_ITEMS(kept)
             if refused:
                 frame.data = bytes_data(item[sent])
@@ -345,8 +356,8 @@ cdef Py_ssize_t send_bytes(GuardedSocket socket, object messages,
                 err = send_frame(socket, &frame, flags, "send_many()")
                 if err:
                     break
-            sent += 1
-            volume += size
+                sent += 1
+                volume += size
             err = breathe(socket, sent, &volume, "send_many()")
             if err:
                 break
@@ -411,33 +422,47 @@ cdef object take(zmq_msg_t *msg, bint copy):
     if copy:
         return body(msg)
     message = empty_message()
-    zmq_msg_move(&message.msg, msg)
+    if zmq_msg_move(&message.msg, msg) < 0:
+        fail(zmq_errno(), "zmq_msg_move()")
     return message
 
 
 cdef list take_parts(GuardedSocket socket, zmq_msg_t *msg, bint copy,
-                     size_t *volume, int *err):
+                     size_t *volume, bint *more, int *err):
     """Take the frame in `msg` and those that follow it: they are all there.
 
     A signal does not part them: its handlers run once the message is whole.
     Add up their sizes.  None, and the errno, if the context was shut down meanwhile.
+    If it raises, `more` says whether skip_parts() is to be called.
     """
-    cdef list parts = []
-    cdef bint more = zmq_msg_more(msg)
-    cdef int rc
+    cdef list parts
+    more[0] = zmq_msg_more(msg)
+    parts = []
     volume[0] += zmq_msg_size(msg)
     parts.append(take(msg, copy))
-    while more:
-        rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
-        while rc < 0 and zmq_errno() == EINTR:
-            rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
-        if rc < 0:
-            err[0] = zmq_errno()
+    while more[0]:
+        err[0] = next_part(socket, msg)
+        if err[0]:
             return None
-        more = zmq_msg_more(msg)
+        more[0] = zmq_msg_more(msg)
         volume[0] += zmq_msg_size(msg)
         parts.append(take(msg, copy))
     return parts
+
+
+cdef int next_part(GuardedSocket socket, zmq_msg_t *msg) noexcept:
+    """Receive a frame that is there; return 0 or the errno."""
+    cdef int rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
+    while rc < 0 and zmq_errno() == EINTR:
+        rc = zmq_msg_recv(msg, socket.ptr, ZMQ_DONTWAIT)
+    return zmq_errno() if rc < 0 else 0
+
+
+cdef int skip_parts(GuardedSocket socket, zmq_msg_t *msg) noexcept:
+    """Without memory for a frame, those after it are not to be a message's first."""
+    while not next_part(socket, msg) and zmq_msg_more(msg):
+        pass
+    return 0
 
 
 cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
@@ -446,14 +471,19 @@ cdef list recv_parts(GuardedSocket socket, int flags, bint copy, bint trying,
     cdef zmq_msg_t msg
     cdef list parts = None
     cdef size_t volume = 0
+    cdef bint more = False
     cdef int err
     zmq_msg_init(&msg)
     enter(socket, call)
     err = recv_frame(socket, &msg, flags, call)
-    if not err:
-        parts = take_parts(socket, &msg, copy, &volume, &err)
-    leave(socket)
-    zmq_msg_close(&msg)
+    try:
+        if not err:
+            parts = take_parts(socket, &msg, copy, &volume, &more, &err)
+    finally:
+        if more:
+            skip_parts(socket, &msg)
+        leave(socket)
+        zmq_msg_close(&msg)
     if err and not (trying and err == EAGAIN):
         socket.raise_errno(err, call)
     drain()
@@ -467,6 +497,8 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     cdef list messages = [], parts
     cdef Py_ssize_t taken = 0
     cdef size_t volume = 0
+    cdef bint inside = True  # breathe() gives the guard back before it raises
+    cdef bint more = False
     cdef int err
     zmq_msg_init(&msg)
     enter(socket, "recv_many()")
@@ -477,7 +509,7 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
     try:
         while True:
             if multipart or zmq_msg_more(&msg):
-                parts = take_parts(socket, &msg, copy, &volume, &err)
+                parts = take_parts(socket, &msg, copy, &volume, &more, &err)
                 if err:
                     break
                 messages.append(parts)
@@ -487,11 +519,17 @@ cdef list recv_batch(GuardedSocket socket, Py_ssize_t max_messages, int flags,
             taken += 1
             if taken == max_messages:
                 break
+            inside = False
             err = breathe(socket, taken, &volume, "recv_many()")
+            inside = True
             if err or zmq_msg_recv(&msg, socket.ptr, ZMQ_DONTWAIT) < 0:
                 break
     except BaseException as error:
-        # Raised by a signal handler; what was taken must not be lost with it.
+        # By a signal handler, or without memory: what was taken is not lost with it.
+        if inside:
+            if more:
+                skip_parts(socket, &msg)
+            leave(socket)
         error.received = messages
         zmq_msg_close(&msg)
         raise

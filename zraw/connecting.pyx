@@ -97,6 +97,15 @@ cdef int forget_end(GuardedSocket socket, str verb, object given) except -1:
     return 0
 
 
+cdef int set_plain(GuardedSocket socket, int option, const void *value,
+                   size_t size) noexcept:
+    """zmq_setsockopt(); return 0 or the errno."""
+    cdef int rc = zmq_setsockopt(socket.ptr, option, value, size)
+    while rc < 0 and zmq_errno() == EINTR:
+        rc = zmq_setsockopt(socket.ptr, option, value, size)
+    return zmq_errno() if rc < 0 else 0
+
+
 cdef class ConnectingSocket(GuardedSocket):
     """What Socket has beside sending and receiving; not for use by itself."""
 
@@ -198,12 +207,14 @@ cdef class ConnectingSocket(GuardedSocket):
         endpoint_call(self, zmq_connect, endpoint, "connect")
         if transport == "udp":
             self.detour |= UDP
-        if self.next_routing_id is not None:
-            if self.routing_ids is None:
-                self.routing_ids = set()
-            self.routing_ids.add(self.next_routing_id)
-            self.next_routing_id = None
-        leave(self)
+        try:
+            if self.next_routing_id is not None:
+                if self.routing_ids is None:
+                    self.routing_ids = set()
+                self.routing_ids.add(self.next_routing_id)
+                self.next_routing_id = None
+        finally:
+            leave(self)
         note_end(self, "connect", endpoint, as_str(endpoint))
 
     cdef str transport_of(self, object endpoint, str call):
@@ -456,10 +467,13 @@ cdef class ConnectingSocket(GuardedSocket):
         if text.startswith(b"inproc://"):
             # All that may fail for want of something comes before the monitor starts.
             reader = self.context.socket(READERS[kind])
-            zmq_setsockopt(reader.ptr, ZMQ_RCVHWM, &nothing, sizeof(nothing))
-            zmq_setsockopt(reader.ptr, ZMQ_LINGER, &nothing, sizeof(nothing))
+            err = set_plain(reader, ZMQ_RCVHWM, &nothing, sizeof(nothing))
+            err = err or set_plain(reader, ZMQ_LINGER, &nothing, sizeof(nothing))
             if kind == ZMQ_PUB:
-                zmq_setsockopt(reader.ptr, ZMQ_SUBSCRIBE, b"", 0)
+                err = err or set_plain(reader, ZMQ_SUBSCRIBE, b"", 0)
+            if err:
+                reader.close()
+                self.raise_errno(err, call)
         try:
             enter(self, call)
             if reader is not None:
@@ -468,7 +482,9 @@ cdef class ConnectingSocket(GuardedSocket):
                 if scratch != NULL:
                     zmq_setsockopt(scratch, ZMQ_LINGER, &nothing, sizeof(nothing))
                     if zmq_bind(scratch, address) == 0:
-                        zmq_unbind(scratch, address)
+                        while (zmq_unbind(scratch, address) < 0
+                                and zmq_errno() == EINTR):
+                            pass
                     zmq_close(scratch)
             if version:
                 rc = zmq_socket_monitor_versioned(self.ptr, address, events, version,

@@ -267,7 +267,8 @@ cdef class Context:
             if self.terminating:
                 return
             self.check("shutdown()")
-            zmq_ctx_shutdown(self.ptr)
+            if zmq_ctx_shutdown(self.ptr) < 0:
+                fail(zmq_errno(), "Context.shutdown()")
 
     def close(self, linger=None):
         """Close every socket, then terminate the context.

@@ -468,7 +468,9 @@ cdef list hold(list sockets, str call):
     try:
         for item in sockets:
             socket = item
+            held.append(socket)  # first: who cannot be noted is not to be taken
             if socket.generation != fork_generation or not zraw_take(&socket.busy, 1):
+                held.pop()
                 again = False
                 for other in held:
                     if other is item:
@@ -476,7 +478,6 @@ cdef list hold(list sockets, str call):
                 if again:
                     continue
                 socket.refuse(call)
-            held.append(socket)
     except BaseException:
         release_all(held)
         raise

@@ -1,6 +1,7 @@
 """What libzmq says of itself: version, capabilities, errno and its texts."""
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EINTR
 from libc.stdint cimport int64_t
 
 from zraw.error cimport last_errno
@@ -10,6 +11,7 @@ from zraw.libzmq cimport (
     zmq_ctx_get,
     zmq_ctx_new,
     zmq_ctx_term,
+    zmq_errno,
     zmq_has,
     zmq_msg_t,
     zmq_sleep,
@@ -26,7 +28,8 @@ def check_library():
     """Refuse a libzmq that is too old, or whose messages have another size."""
     cdef void *context = zmq_ctx_new()
     cdef int size = zmq_ctx_get(context, ZMQ_MSG_T_SIZE)
-    zmq_ctx_term(context)
+    while zmq_ctx_term(context) < 0 and zmq_errno() == EINTR:
+        pass
     if version() < OLDEST:
         raise ImportError(f"zraw needs libzmq {'.'.join(map(str, OLDEST))} or newer; "
                           f"this is {'.'.join(map(str, version()))}")

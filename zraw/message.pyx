@@ -282,12 +282,16 @@ cdef class Message:
             look(self, "Message.move()")
             unclaim(self)
             return
+        cdef int err
         claim(self, "Message.move()")
         try:
             claim(source, "Message.move(): source")
-            zmq_msg_move(&self.msg, &source.msg)
-            self.writable, source.writable = source.writable, False
+            err = zmq_errno() if zmq_msg_move(&self.msg, &source.msg) < 0 else 0
+            if not err:
+                self.writable, source.writable = source.writable, False
             unclaim(source)
+            if err:
+                fail(err, "Message.move()")
         finally:
             unclaim(self)
         drain()
@@ -307,15 +311,19 @@ cdef class Message:
             look(self, "Message.copy()")
             unclaim(self)
             return
+        cdef int err
         claim(self, "Message.copy()")
         try:
             if source.writable:
                 claim(source, "Message.copy(): source")
             else:
                 look(source, "Message.copy(): source")
-            zmq_msg_copy(&self.msg, &source.msg)
-            self.writable = source.writable = False
+            err = zmq_errno() if zmq_msg_copy(&self.msg, &source.msg) < 0 else 0
+            if not err:
+                self.writable = source.writable = False
             unclaim(source)
+            if err:
+                fail(err, "Message.copy()")
         finally:
             unclaim(self)
         drain()
@@ -458,8 +466,11 @@ cdef class Message:
         if <void *> zmq_msg_group == NULL:
             fail_draft("Message.group()")
         look(self, "Message.group()")
-        cdef bytes found = zmq_msg_group(&self.msg)
-        unclaim(self)
+        cdef bytes found
+        try:
+            found = zmq_msg_group(&self.msg)
+        finally:
+            unclaim(self)
         return found.decode("utf-8", "surrogateescape")
 
     def set_group(self, group):

@@ -194,11 +194,13 @@ cdef class Poller(Watcher):
             return
         if self.generation == fork_generation:
             self.begin("Poller.destroy()")
-            if self.ptr != NULL:
-                zmq_poller_destroy(&self.ptr)
-            self.generation = 0
-            self.change([])
-            self.end()
+            try:
+                if self.ptr != NULL:
+                    zmq_poller_destroy(&self.ptr)
+                self.generation = 0
+                self.change([])
+            finally:
+                self.end()
         else:
             self.ptr = NULL
             self.generation = 0
@@ -213,9 +215,13 @@ cdef class Poller(Watcher):
         """
         self.begin("Poller.size()")
         cdef int size = <int> len(self.entries)
+        cdef int err = 0
         if self.ptr != NULL and <void *> zmq_poller_size != NULL:
             size = zmq_poller_size(self.ptr)
+            err = zmq_errno() if size < 0 else 0
         self.end()
+        if err:
+            fail(err, "Poller.size()")
         return size
 
     def add(self, GuardedSocket socket not None, events=1, user_data=None):

@@ -149,6 +149,8 @@ cdef int run_wakeable(list sockets) noexcept:
     cdef void *backend = pointer(sockets[1])
     cdef void *capture = pointer(sockets[2])
     cdef int rc, err
+    if context == NULL:
+        return zmq_errno()
     zmq_ctx_set(context, ZMQ_IO_THREADS, 0)
     inner = zmq_socket(context, ZMQ_PAIR)
     outer = zmq_socket(context, ZMQ_PAIR)

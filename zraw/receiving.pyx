@@ -71,11 +71,13 @@ cdef bytes recv_bytes(GuardedSocket socket, int flags, int *err, str call):
     leave(socket)
     if err[0]:
         return None
-    if 0 <= size <= LARGE:
-        data = PyBytes_FromStringAndSize(<char *> zmq_msg_data(&msg), size)
-    else:
-        data = body(&msg)
-    zmq_msg_close(&msg)
+    try:
+        if 0 <= size <= LARGE:
+            data = PyBytes_FromStringAndSize(<char *> zmq_msg_data(&msg), size)
+        else:
+            data = body(&msg)
+    finally:
+        zmq_msg_close(&msg)
     drain()
     return data
 

@@ -18,6 +18,7 @@ from libc.string cimport memcpy
 from zraw.error cimport fail, fail_forked
 from zraw.guard cimport to_milliseconds
 from zraw.libzmq cimport (
+    zmq_errno,
     zmq_msg_close,
     zmq_msg_copy,
     zmq_msg_data,
@@ -338,6 +339,7 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     """Make `msg`, which holds nothing, a message whose body is the buffer `data`."""
     global pins, pins_generation
     cdef zmq_msg_t scratch
+    cdef int err
     cdef bint threaded = ensure_thread()
     cdef pin_t *pin = <pin_t *> PyMem_RawMalloc(sizeof(pin_t))
     if pin == NULL:
@@ -375,6 +377,10 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     # Once copied, a message counts as shared, and libzmq does not write into a
     # shared body.  (Its ws client masks an unshared one in place.)
     zmq_msg_init(&scratch)
-    zmq_msg_copy(&scratch, msg)
+    if zmq_msg_copy(&scratch, msg) < 0:
+        err = zmq_errno()
+        zmq_msg_close(msg)
+        zmq_msg_init(msg)
+        fail(err, "zmq_msg_copy()")
     zmq_msg_close(&scratch)
     return 0

@@ -76,7 +76,8 @@ cdef int put(void *ptr, void *argument, int flags) noexcept nogil:
     if not frame.keep:
         return zmq_msg_send(frame.msg, ptr, flags)
     zmq_msg_init(&copy)
-    zmq_msg_copy(&copy, frame.msg)
+    if zmq_msg_copy(&copy, frame.msg) < 0:
+        return -1
     rc = zmq_msg_send(&copy, ptr, flags)
     if rc < 0:
         err = zmq_errno()
