@@ -365,7 +365,7 @@ def check(scene: Scenario, *args: Any) -> tuple[list[Call], Outcome]:
     calls, outcome = play(scene, *args)
     least = most = in_use()
     steady = [False, False]
-    for _ in range(60):
+    for _ in range(200):  # who else lives in the process may take some, too
         play(scene, *args)
         now = in_use()
         steady = [steady[i] or now[i] <= most[i] for i in (0, 1)]

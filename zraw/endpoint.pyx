@@ -2,19 +2,32 @@
 
 from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
+from libc.string cimport strncmp
 
 from zraw.error cimport fail
 from zraw.guard cimport GuardedSocket, enter, leave, socket_int
 from zraw.libzmq cimport (
+    ZMQ_EVENTS,
+    ZMQ_FD,
+    ZMQ_LINGER,
     ZMQ_PLAIN_SERVER,
+    ZMQ_POLLIN,
     ZMQ_ZAP_DOMAIN,
     ZMQ_ZAP_ENFORCE_DOMAIN,
     zmq_bind,
     zmq_connect,
+    zmq_disconnect,
     zmq_errno,
     zmq_getsockopt,
+    zmq_poll,
+    zmq_pollitem_t,
+    zmq_unbind,
 )
 from zraw.option cimport c_string
+
+cdef enum:
+    FIRST_WORD = 5  # ms: of libzmq's threads, after an endpoint was given up
+    LAST_WORD = 1   # ms: they have said all if nothing comes for so long
 
 # Transports with a port, which libzmq reads with atoi() and cuts to 16 bits.
 cdef frozenset WITH_PORT = frozenset(
@@ -54,6 +67,29 @@ cdef int refuse_zap_abort(GuardedSocket socket, str call) except -1:
     return 0
 
 
+cdef void part(void *socket, bint listened) noexcept nogil:
+    """Let the connections of an endpoint go that was just given up.
+
+    libzmq's threads ask the socket for its consent, and it gives it when it is next
+    used.  A connection that breaks before, with a message of several frames half on
+    its way, makes libzmq abort the process.
+    """
+    cdef zmq_pollitem_t item
+    cdef size_t size = sizeof(item.fd)
+    cdef int rounds = 0
+    # What was queued for a peer may still be sent: nothing to consent to as yet.
+    if not listened and socket_int(socket, ZMQ_LINGER) != 0:
+        return
+    item.socket = NULL
+    item.events = ZMQ_POLLIN
+    if zmq_getsockopt(socket, ZMQ_FD, &item.fd, &size) < 0:
+        return  # a thread-safe socket: its messages are of one frame
+    while rounds < 100 and zmq_poll(
+            &item, 1, LAST_WORD if rounds else FIRST_WORD) > 0:
+        socket_int(socket, ZMQ_EVENTS)
+        rounds += 1
+
+
 cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
                        object endpoint, str name) except -1:
     """Call zmq_bind() or one of its kind; the guard is held after."""
@@ -76,4 +112,8 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
         if err == EAGAIN and text.startswith(b"tipc:"):
             err = EINVAL
         fail(err, call)
+    if (function == zmq_unbind or function == zmq_disconnect) and (
+            strncmp(address, b"inproc:", 7) != 0):
+        with nogil:
+            part(socket.ptr, function == zmq_unbind)
     return 0
