@@ -1,4 +1,4 @@
-"""A connection that breaks in the middle of a message, after its endpoint was given up."""
+"""A connection that breaks amid a message, after its endpoint was given up."""
 
 from __future__ import annotations
 

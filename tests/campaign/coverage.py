@@ -4,11 +4,15 @@
 
 builds an instrumented copy of the package (gcc --coverage, no optimization), runs
 pytest against it in a copy of the tests, and prints for every .pyx how many lines and
-branches were reached, and the lines that were not.
+branches were reached.  --library FOLDER runs the tests once more, with the libzmq that
+is there, and adds what they reach then.
 
 A line is reached if any C statement that Cython made of it was.  Branches are those of
 the source: `if`, `while`, `and`, loops; not those of Cython's own checks for errors.
-What a child that crashes or calls os._exit() did is not counted.
+What a child did that was killed, or crashed, is not counted.
+
+Every line that is not reached has to stand in uncovered.txt, with the reason.  The
+exit code says whether that is so, and whether the tests passed.
 """
 
 from __future__ import annotations
@@ -31,7 +35,19 @@ COPIED = ("zraw", "include", "tests", "docs", "examples", "benchmarks")
 FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
 FILES += ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 COMPILER = """#!/bin/sh
-exec gcc "$@" --coverage -fprofile-update=prefer-atomic -O0 -w
+exec gcc "$@" --coverage -fprofile-update=prefer-atomic -O0 -w -Wl,-u,__gcov_dump
+"""
+# Who ends by os._exit() leaves no counts behind, unless they are written before.
+SITE = """import os
+
+def leave(code, leave=os._exit):
+    import ctypes, sys
+    for name, module in list(sys.modules.items()):
+        if name.startswith("zraw.") and module.__file__.endswith(".so"):
+            ctypes.CDLL(module.__file__).__gcov_dump()
+    leave(code)
+
+os._exit = leave
 """
 # Which line of which file the C code that follows was made of.
 PLACE = re.compile(r'^\s*/\* "(zraw/\w+\.p[yx][xd])":(\d+)$')
@@ -42,6 +58,15 @@ BRANCH = re.compile(r"^\s*(?:\} else )?(?:if|while|for|switch) \(")
 CHECKS = re.compile(
     r"likely\(|__PYX_ERR|__Pyx_|PyErr_|CYTHON_|__pyx_n|PyTuple_|PyList_"
 )
+
+
+# uncovered.txt has a paragraph for each reason, and the lines below it: file, function,
+# text, as they survive changes of what stands above them.
+UNCOVERED = Path(__file__).with_name("uncovered.txt")
+NAMED = re.compile(r"    (\w+\.p[yx][xd]) (\w*): (.+)")
+FUNCTION = re.compile(r"\s*(?:cdef|def)\s[^=(]*?(\w+)\(")
+DRAFTS = "With drafts"  # reasons that begin so are none with such a --library
+Line = tuple[str, str, str]
 
 
 @dataclass
@@ -152,6 +177,58 @@ def measure(folder: Path) -> dict[str, Covered]:
     return found
 
 
+def left_out() -> dict[Line, str]:
+    """Read uncovered.txt: the reason of each line."""
+    found: dict[Line, str] = {}
+    for paragraph in UNCOVERED.read_text().split("\n\n"):
+        lines = paragraph.splitlines()
+        named = [match.groups() for line in lines if (match := NAMED.fullmatch(line))]
+        reason = " ".join(lines[: len(lines) - len(named)])
+        found.update(dict.fromkeys(named, reason))
+    return found
+
+
+def by_text(found: dict[str, Covered], folder: Path) -> dict[Line, int]:
+    """Return how often each line was not reached, by what survives changes."""
+    counts: dict[Line, int] = {}
+    for name, file in found.items():
+        inside = ""
+        for number, line in enumerate((folder / name).read_text().splitlines(), 1):
+            if match := FUNCTION.match(line):
+                inside = match[1]
+            key = (Path(name).name, inside, line.strip())
+            if number in file.lines:
+                counts[key] = counts.get(key, 0) + (not file.lines[number])
+    return counts
+
+
+def explain(missed: dict[Line, int], drafts: bool) -> int:
+    """Print why lines are left out; return how many are without a reason.
+
+    drafts: whether the tests ran with them, too.
+    """
+    reasons = {
+        line: reason
+        for line, reason in left_out().items()
+        if not (drafts and reason.startswith(DRAFTS))
+    }
+    numbers: dict[str, int] = {}
+    for line, count in missed.items():
+        if count:
+            reason = reasons.get(line, "")
+            numbers[reason] = numbers.get(reason, 0) + count
+            if not reason:
+                print("without a reason: {} {}: {}".format(*line))
+    for line in reasons:
+        if not missed.get(line):
+            print("named, but reached or gone: {} {}: {}".format(*line))
+    unexplained = numbers.pop("", 0)
+    print("\n| lines | left out, because |\n|---:|---|")
+    for reason, number in sorted(numbers.items(), key=lambda item: -item[1]):
+        print(f"| {number} | {reason} |")
+    return unexplained
+
+
 def share(part: int, whole: int) -> str:
     return f"{part:5} of {whole:5} {100 * part / whole if whole else 100:6.1f} %"
 
@@ -176,9 +253,25 @@ def show(found: dict[str, Covered], folder: Path, texts: bool) -> None:
             print(f"{name}:{line}: one way only: {source[line - 1].strip()}")
 
 
+def run(folder: Path, arguments: list[str], library: Path | None) -> int:
+    """Run pytest in the copy, with a libzmq of one's own; return its exit code."""
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        "-c", "../pyproject.toml", "--rootdir", "..", *arguments,
+    ]  # fmt: skip
+    env = environment(folder)
+    if library:
+        env["LD_LIBRARY_PATH"] = str(library)
+    done = subprocess.run(command, cwd=folder / "tests", env=env, check=False)
+    return done.returncode
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", type=Path, help="keep the copy here")
+    parser.add_argument("--folder", type=Path, help="keep the copy and its counts here")
+    parser.add_argument(
+        "--library", type=Path, action="append", default=[], help="another libzmq.so's"
+    )
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="zraw-coverage-"))
@@ -186,17 +279,17 @@ def main() -> int:
         if not (folder / "build").is_dir():
             folder.mkdir(exist_ok=True)
             build(folder)
-        command = [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "-c", "../pyproject.toml", "--rootdir", "..", *options.pytest,
-        ]  # fmt: skip
-        env = environment(folder)
-        done = subprocess.run(command, cwd=folder / "tests", env=env, check=False)
-        show(measure(folder), folder, True)
+            (folder / "sitecustomize.py").write_text(SITE)
+        failed = 0
+        for library in (None, *options.library):
+            failed |= run(folder, options.pytest, library)
+            found = measure(folder)
+            show(found, folder, library == (None, *options.library)[-1])
+        unexplained = explain(by_text(found, folder), bool(options.library))
     finally:
         if not options.folder:
             shutil.rmtree(folder)
-    return done.returncode
+    return int(bool(failed or unexplained))
 
 
 if __name__ == "__main__":
