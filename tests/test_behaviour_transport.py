@@ -375,14 +375,23 @@ def test_ws__sizes_around_those_of_its_headers(sock, size):
 
 
 @needs_ws
+@pytest.mark.skipif(not zraw.has("curve"), reason="this libzmq has no CURVE")
 def test_ws__heartbeats_keep_the_connection(sock):
-    server = sock(zraw.ZMQ_REP)
+    """Not without a mechanism: a peer could end the process."""
+    public, secret = zraw.curve_keypair()
+    server = sock(zraw.ZMQ_REP, CURVE_SERVER=True, CURVE_SECRETKEY=secret)
     where = server.bind("ws://127.0.0.1:*/heartbeat")
     address = address_of(where.removeprefix("ws://").removesuffix("/heartbeat"))
     # Not to be reconnected, and with patience for a busy machine.
     client = sock(
         zraw.ZMQ_REQ, HEARTBEAT_IVL=10, HEARTBEAT_TIMEOUT=10_000, RECONNECT_IVL=-1
     )
+    with pytest.raises(zraw.InvalidArgument, match="a mechanism other than ZMQ_NULL"):
+        client.connect(f"ws://{address[0]}:{address[1]}/heartbeat")
+    mine, my_secret = zraw.curve_keypair()
+    client.setsockopt(zraw.ZMQ_CURVE_SERVERKEY, public)
+    client.setsockopt(zraw.ZMQ_CURVE_PUBLICKEY, mine)
+    client.setsockopt(zraw.ZMQ_CURVE_SECRETKEY, my_secret)
     with Relay(lambda _: sockets.create_connection(address, timeout=5)) as relay:
         client.connect(f"ws://{relay.address}/heartbeat")
         bounce(server, client)

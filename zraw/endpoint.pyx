@@ -2,32 +2,44 @@
 
 from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
-from libc.string cimport strncmp
+from libc.stdint cimport uint64_t
 
 from zraw.error cimport fail
 from zraw.guard cimport GuardedSocket, enter, leave, socket_int
 from zraw.libzmq cimport (
+    ENOCOMPATPROTO,
+    ZMQ_AFFINITY,
+    ZMQ_DEALER,
     ZMQ_EVENTS,
     ZMQ_FD,
+    ZMQ_HEARTBEAT_IVL,
+    ZMQ_IO_THREADS,
     ZMQ_LINGER,
+    ZMQ_MECHANISM,
+    ZMQ_NULL,
     ZMQ_PLAIN_SERVER,
     ZMQ_POLLIN,
+    ZMQ_REP,
+    ZMQ_ROUTER,
     ZMQ_ZAP_DOMAIN,
     ZMQ_ZAP_ENFORCE_DOMAIN,
     zmq_bind,
+    zmq_close,
     zmq_connect,
+    zmq_ctx_get,
     zmq_disconnect,
     zmq_errno,
     zmq_getsockopt,
     zmq_poll,
     zmq_pollitem_t,
-    zmq_unbind,
+    zmq_setsockopt,
+    zmq_socket,
 )
 from zraw.option cimport c_string
 
 cdef enum:
-    FIRST_WORD = 5  # ms: of libzmq's threads, after an endpoint was given up
-    LAST_WORD = 1   # ms: they have said all if nothing comes for so long
+    SERVER = 12     # ZMQ_SERVER, a draft
+    PATIENCE = 1000  # ms, with a thread of libzmq's
 
 # Transports with a port, which libzmq reads with atoi() and cuts to 16 bits.
 cdef frozenset WITH_PORT = frozenset(
@@ -53,6 +65,14 @@ cdef bytes endpoint_bytes(object endpoint, str call):
     return text
 
 
+cdef int refuse_zap_endpoint(int type, bytes text, str call) except -1:
+    """Refuse what cannot be a ZAP handler: libzmq aborts when a client shows up."""
+    if text == b"inproc://zeromq.zap.01" and type not in (ZMQ_REP, ZMQ_ROUTER, SERVER):
+        fail(ENOCOMPATPROTO, f"{call}: only a ZMQ_REP or a ZMQ_ROUTER can handle ZAP "
+             f"at {text.decode()!r}")
+    return 0
+
+
 cdef int refuse_zap_abort(GuardedSocket socket, str call) except -1:
     """Refuse what makes libzmq abort as soon as a client shows up."""
     cdef char domain[256]
@@ -67,27 +87,55 @@ cdef int refuse_zap_abort(GuardedSocket socket, str call) except -1:
     return 0
 
 
-cdef void part(void *socket, bint listened) noexcept nogil:
+cdef int refuse_ws_abort(GuardedSocket socket, bytes endpoint, str call) except -1:
+    """Refuse heartbeats to peers that may ask for no mechanism: libzmq aborts."""
+    if (endpoint.startswith((b"ws://", b"wss://"))
+            and socket_int(socket.ptr, ZMQ_HEARTBEAT_IVL) > 0
+            and socket_int(socket.ptr, ZMQ_MECHANISM) == ZMQ_NULL):
+        leave(socket)
+        fail(EINVAL, f"{call}: ZMQ_HEARTBEAT_IVL over ws:// needs a mechanism other "
+             "than ZMQ_NULL")
+    return 0
+
+
+cdef int visit(void *scratch, uint64_t thread) noexcept nogil:
+    """Wait until one of libzmq's threads has done what it was told before.
+
+    A connection to nowhere is its errand: giving that up needs an answer.
+    """
+    cdef const char *nowhere = b"ipc:///dev/null/zraw"
+    cdef uint64_t affinity = (<uint64_t> 1) << thread
+    cdef zmq_pollitem_t item
+    cdef size_t size = sizeof(item.fd)
+    item.socket = NULL
+    item.events = ZMQ_POLLIN
+    if (zmq_setsockopt(scratch, ZMQ_AFFINITY, &affinity, sizeof(affinity)) == 0
+            and zmq_getsockopt(scratch, ZMQ_FD, &item.fd, &size) == 0
+            and zmq_connect(scratch, nowhere) == 0
+            and zmq_disconnect(scratch, nowhere) == 0):
+        zmq_poll(&item, 1, PATIENCE)
+    return 0
+
+
+cdef int part(void *socket, void *context) noexcept nogil:
     """Let the connections of an endpoint go that was just given up.
 
     libzmq's threads ask the socket for its consent, and it gives it when it is next
     used.  A connection that breaks before, with a message of several frames half on
     its way, makes libzmq abort the process.
     """
-    cdef zmq_pollitem_t item
-    cdef size_t size = sizeof(item.fd)
-    cdef int rounds = 0
-    # What was queued for a peer may still be sent: nothing to consent to as yet.
-    if not listened and socket_int(socket, ZMQ_LINGER) != 0:
-        return
-    item.socket = NULL
-    item.events = ZMQ_POLLIN
-    if zmq_getsockopt(socket, ZMQ_FD, &item.fd, &size) < 0:
-        return  # a thread-safe socket: its messages are of one frame
-    while rounds < 100 and zmq_poll(
-            &item, 1, LAST_WORD if rounds else FIRST_WORD) > 0:
+    cdef int threads = zmq_ctx_get(context, ZMQ_IO_THREADS), thread, step, nothing = 0
+    cdef void *scratch = zmq_socket(context, ZMQ_DEALER)
+    if scratch == NULL:
+        return 0
+    zmq_setsockopt(scratch, ZMQ_LINGER, &nothing, sizeof(nothing))
+    # The listener tells the connections, they ask, they have heard the answer.
+    for step in range(3):
+        for thread in range(min(threads, 64)):
+            visit(scratch, thread)
         socket_int(socket, ZMQ_EVENTS)
-        rounds += 1
+    zmq_close(scratch)
+    return 0
 
 
 cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
@@ -100,6 +148,7 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
     enter(socket, call)
     if function == zmq_bind or function == zmq_connect:
         refuse_zap_abort(socket, call)
+        refuse_ws_abort(socket, text, call)
     while err == EINTR:
         with nogil:
             rc = function(socket.ptr, address)
@@ -112,8 +161,4 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
         if err == EAGAIN and text.startswith(b"tipc:"):
             err = EINVAL
         fail(err, call)
-    if (function == zmq_unbind or function == zmq_disconnect) and (
-            strncmp(address, b"inproc:", 7) != 0):
-        with nogil:
-            part(socket.ptr, function == zmq_unbind)
     return 0

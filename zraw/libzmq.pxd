@@ -83,7 +83,11 @@ cdef extern from "zmq_compat.h" nogil:
     const int ZMQ_RCVTIMEO
     const int ZMQ_SNDTIMEO
     const int ZMQ_LAST_ENDPOINT
+    const int ZMQ_AFFINITY
     const int ZMQ_PLAIN_SERVER
+    const int ZMQ_HEARTBEAT_IVL
+    const int ZMQ_MECHANISM
+    const int ZMQ_NULL
     const int ZMQ_ZAP_DOMAIN
     const int ZMQ_CONNECT_ROUTING_ID
     const int ZMQ_THREAD_SAFE

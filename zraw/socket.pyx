@@ -4,7 +4,9 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINVAL
 from libc.stddef cimport size_t
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint32_t, uintptr_t
+
+from os import urandom
 
 from zraw.batch cimport recv_batch, recv_parts, send_batch, send_one, send_parts
 from zraw.connecting cimport ConnectingSocket
@@ -55,6 +57,24 @@ from zraw.receiving cimport LARGE, recv_buffer, recv_bytes, recv_frame
 from zraw.release cimport drain
 from zraw.sending cimport frame_t, note_more, on_short_path, send_frame
 
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    /* What rand() says next is of a seed of ours, and of nobody else's business. */
+    #ifdef __GLIBC__
+    static char zraw_dice[32], *zraw_dice_before;
+    static void zraw_seed(uint32_t seed) {
+        zraw_dice_before = initstate(seed, zraw_dice, sizeof zraw_dice);
+    }
+    static void zraw_unseed(void) { setstate(zraw_dice_before); }
+    #else
+    static void zraw_seed(uint32_t seed) { srand(seed); }
+    static void zraw_unseed(void) {}
+    #endif
+    """
+    void zraw_seed(uint32_t seed) noexcept
+    void zraw_unseed() noexcept
+
 cdef extern from "Python.h":
     int PyErr_ResourceWarning(object source, Py_ssize_t stacklevel,
                               const char *format, ...) noexcept
@@ -65,6 +85,7 @@ cdef enum:
     DGRAM = 18
 
 cdef size_t DEFAULT_PIN_THRESHOLD = 64 * 1024
+cdef object dice = object()  # held from zraw_seed() to zraw_unseed()
 cdef dict const_data = {}  # sent by send_const(): libzmq may read it at any time
 
 
@@ -98,18 +119,24 @@ cdef class Socket(ConnectingSocket):
 
     def __init__(self, Context context not None, type):
         cdef void *ptr
-        cdef int kind = to_int(type, "Socket(): type")
+        cdef int err, kind = to_int(type, "Socket(): type")
         if self.type >= 0:
             raise RuntimeError("Socket.__init__(): called before")
         if kind > ZMQ_STREAM and not zmq_has("draft"):
             fail(ENOTSUP if kind <= 20 else EINVAL, f"Socket({type_name(kind)})"
                  + (": this libzmq is built without its draft API"
                     if kind <= 20 else ""))
-        with cython.critical_section(context):
+        # libzmq counts the names that it makes up for peers from what rand() says, and
+        # never seeds that: a peer that takes the next name aborts the process.
+        cdef uint32_t seed = int.from_bytes(urandom(4), "little")
+        with cython.critical_section(context, dice):
             context.check(f"socket({type_name(kind)})")
+            zraw_seed(seed)
             ptr = zmq_socket(context.ptr, kind)
-            if ptr == NULL:
-                fail(zmq_errno(), f"Socket({type_name(kind)})")
+            err = zmq_errno() if ptr == NULL else 0
+            zraw_unseed()
+        if err:
+            fail(err, f"Socket({type_name(kind)})")
         self.adopt(context, ptr)
 
     cdef int adopt(self, Context context, void *ptr) except -1:
