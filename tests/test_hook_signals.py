@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
+import threading
 import time
 
 import pytest
@@ -70,3 +73,35 @@ def test_hook__handler_that_raises_while_it_closes_is_heard(sock, alarm):
             time.sleep(0)
     assert told == [True, True]
     assert socket.closed
+
+
+def test_hook__error_that_cannot_be_raised_later_is_reported(sock, monkeypatch):
+    """CPython keeps room for few such calls, and the main thread is not at them."""
+    later = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda _: 0)
+    add = ctypes.pythonapi.Py_AddPendingCall
+    socket = sock(zraw.ZMQ_PAIR)
+    told, reported = [], []
+
+    def hook(closing):
+        told.append(closing)
+        if len(told) == 1:
+            raise Stop
+        for _ in range(1000):
+            if add(later, None) < 0:
+                return
+        told.append("there is always room")
+
+    def use():
+        socket._arm()
+        socket.getsockopt(zraw.ZMQ_TYPE)
+
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    socket._hook = hook
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    socket._hook = None
+    assert told == [False, False]
+    assert [(each.exc_type, each.object) for each in reported] == [(Stop, hook)]
+    for _ in range(100):
+        time.sleep(0)  # it is not raised here as well

@@ -243,9 +243,8 @@ cdef class GuardedSocket:
             fail(EBUSY, f"{self.describe(call)}: another thread is using it")
         if self.generation:
             fail_forked(self.describe(call))
-        fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
-             else f"{call}: Socket.__init__ was not called")
-        return -1
+        return fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
+                    else f"{call}: Socket.__init__ was not called")
 
     cdef int run_handlers(self, str call) except -1:
         """Run signal handlers with the guard free: they may use the socket.
@@ -464,20 +463,24 @@ cdef list hold(list sockets, str call):
     """Take the guards of several sockets, of each once; of all or of none."""
     cdef GuardedSocket socket
     cdef list held = []
-    cdef bint again
+    cdef int times
     try:
         for item in sockets:
             socket = item
             held.append(socket)  # first: who cannot be noted is not to be taken
-            if socket.generation != fork_generation or not zraw_take(&socket.busy, 1):
+            if socket.generation == fork_generation and zraw_take(&socket.busy, 1):
+                continue
+            times = 0
+            for other in held:
+                times += other is item
+            if times > 1:
                 held.pop()
-                again = False
-                for other in held:
-                    if other is item:
-                        again = True
-                if again:
-                    continue
-                socket.refuse(call)
+                continue
+            try:
+                socket.refuse(call)  # or it joins, and the guard is held
+            except BaseException:
+                held.pop()
+                raise
     except BaseException:
         release_all(held)
         raise

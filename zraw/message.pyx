@@ -210,7 +210,8 @@ cdef class Message:
         Copies: nothing.
         Raises: Again (EAGAIN), ContextTerminated (ETERM), InvalidState (EFSM),
             NotASocket (ENOTSOCK), NotSupported (ENOTSUP), HostUnreachable
-            (EHOSTUNREACH), SocketInUse (EBUSY), BufferError if views are alive.
+            (EHOSTUNREACH), InvalidArgument (EINVAL), SocketInUse (EBUSY);
+            BufferError if views are alive.
             The body stays after a failure; MORE and the properties may not.
         """
         cdef frame_t frame

@@ -38,6 +38,7 @@ cdef extern from *:
     { (void)waker; (void)wake; (void)argument; return -1; }
     static void zraw_waker_stop(zraw_waker *waker) { (void)waker; }
     #else
+    #include <errno.h>
     #include <fcntl.h>
     #include <pthread.h>
     #include <signal.h>
@@ -72,10 +73,12 @@ cdef extern from *:
         fcntl(waker->ends[0], F_SETFD, FD_CLOEXEC);
         fcntl(waker->ends[1], F_SETFD, FD_CLOEXEC);
         fcntl(waker->ends[1], F_SETFL, O_NONBLOCK);
-        if (pthread_create(&waker->thread, NULL, zraw_waker_run, waker) == 0)
+        int err = pthread_create(&waker->thread, NULL, zraw_waker_run, waker);
+        if (err == 0)
             return 0;
         close(waker->ends[0]);
         close(waker->ends[1]);
+        errno = err;
         return -1;
     }
 
@@ -167,6 +170,7 @@ cdef int run_wakeable(list sockets) noexcept:
         try:
             _signal.set_wakeup_fd(before)
         except (OSError, ValueError):
+            _signal.set_wakeup_fd(-1)
             before = -1  # it was closed meanwhile
         zraw_waker_close(&waker, before)
     else:

@@ -5,14 +5,14 @@
 builds an instrumented copy of the package (gcc --coverage, no optimization), runs
 pytest against it in a copy of the tests, and prints for every .pyx how many lines and
 branches were reached.  --library FOLDER runs the tests once more, with the libzmq that
-is there, and adds what they reach then.
+is there, and adds what they reach then: for one with drafts.
 
 A line is reached if any C statement that Cython made of it was.  Branches are those of
 the source: `if`, `while`, `and`, loops; not those of Cython's own checks for errors.
 What a child did that was killed, or crashed, is not counted.
 
-Every line that is not reached has to stand in uncovered.txt, with the reason.  The
-exit code says whether that is so, and whether the tests passed.
+With --library, every line that is not reached has to stand in uncovered.txt, with the
+reason.  The exit code says whether that is so, and whether the tests passed.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ exec gcc "$@" --coverage -fprofile-update=prefer-atomic -O0 -w -Wl,-u,__gcov_dum
 SITE = """import os
 
 def leave(code, leave=os._exit):
-    import ctypes, sys
-    for name, module in list(sys.modules.items()):
-        if name.startswith("zraw.") and module.__file__.endswith(".so"):
-            ctypes.CDLL(module.__file__).__gcov_dump()
-    leave(code)
+    try:
+        import ctypes, sys
+        for name, module in list(sys.modules.items()):
+            if name.startswith("zraw.") and module.__file__.endswith(".so"):
+                ctypes.CDLL(module.__file__).__gcov_dump()
+    finally:
+        leave(code)
 
 os._exit = leave
 """
@@ -65,7 +67,6 @@ CHECKS = re.compile(
 UNCOVERED = Path(__file__).with_name("uncovered.txt")
 NAMED = re.compile(r"    (\w+\.p[yx][xd]) (\w*): (.+)")
 FUNCTION = re.compile(r"\s*(?:cdef|def)\s[^=(]*?(\w+)\(")
-DRAFTS = "With drafts"  # reasons that begin so are none with such a --library
 Line = tuple[str, str, str]
 
 
@@ -202,16 +203,9 @@ def by_text(found: dict[str, Covered], folder: Path) -> dict[Line, int]:
     return counts
 
 
-def explain(missed: dict[Line, int], drafts: bool) -> int:
-    """Print why lines are left out; return how many are without a reason.
-
-    drafts: whether the tests ran with them, too.
-    """
-    reasons = {
-        line: reason
-        for line, reason in left_out().items()
-        if not (drafts and reason.startswith(DRAFTS))
-    }
+def explain(missed: dict[Line, int]) -> int:
+    """Print why lines are left out; return how many are without a reason."""
+    reasons = left_out()
     numbers: dict[str, int] = {}
     for line, count in missed.items():
         if count:
@@ -231,6 +225,15 @@ def explain(missed: dict[Line, int], drafts: bool) -> int:
 
 def share(part: int, whole: int) -> str:
     return f"{part:5} of {whole:5} {100 * part / whole if whole else 100:6.1f} %"
+
+
+def total(found: dict[str, Covered]) -> str:
+    """Return the row of a markdown table: lines, and branches."""
+    cells = []
+    for kind in ("lines", "branches"):
+        counts = [n for file in found.values() for n in getattr(file, kind).values()]
+        cells.append(" ".join(share(sum(map(bool, counts)), len(counts)).split()))
+    return " | ".join(cells)
 
 
 def show(found: dict[str, Covered], folder: Path, texts: bool) -> None:
@@ -280,12 +283,15 @@ def main() -> int:
             folder.mkdir(exist_ok=True)
             build(folder)
             (folder / "sitecustomize.py").write_text(SITE)
-        failed = 0
-        for library in (None, *options.library):
+        failed, table = 0, ["| tests run with | lines | branches |\n|---|---:|---:|"]
+        libraries = [None, *options.library]
+        for library in libraries:
             failed |= run(folder, options.pytest, library)
             found = measure(folder)
-            show(found, folder, library == (None, *options.library)[-1])
-        unexplained = explain(by_text(found, folder), bool(options.library))
+            show(found, folder, library is libraries[-1])
+            table.append(f"| {library or 'libzmq at hand'} | {total(found)} |")
+        unexplained = explain(by_text(found, folder)) if options.library else 0
+        print("", *table, sep="\n")
     finally:
         if not options.folder:
             shutil.rmtree(folder)
