@@ -44,6 +44,7 @@ from zraw.libzmq cimport (
     ZMQ_PULL,
     ZMQ_PUSH,
     ZMQ_RCVHWM,
+    ZMQ_SNDHWM,
     ZMQ_STREAM,
     ZMQ_SUB,
     ZMQ_SUBSCRIBE,
@@ -66,12 +67,16 @@ from zraw.libzmq cimport (
     zmq_socket_monitor_versioned,
     zmq_unbind,
 )
-from zraw.option cimport c_string, get_option, set_option
+from zraw.option cimport c_string, get_option, option_name, set_option
+
+from zraw.library import version
 
 cdef enum:
     DGRAM = 18  # ZMQ_DGRAM and the like: drafts
     WSS_KEY_PEM = 103
     WSS_CERT_PEM = 104
+
+cdef bint HWM_REACHES_THE_LIVING = version() >= (4, 3, 6)
 
 # The type of the reader, by that of the monitor.
 cdef dict READERS = {ZMQ_PAIR: ZMQ_PAIR, ZMQ_PUB: ZMQ_SUB, ZMQ_PUSH: ZMQ_PULL}
@@ -148,7 +153,8 @@ cdef class ConnectingSocket(GuardedSocket):
             InvalidArgument (EINVAL) if libzmq or the socket type lacks the option,
             or refuses the value; AddressInUse (EADDRINUSE) for a
             ZMQ_CONNECT_ROUTING_ID that a peer has already; InvalidState (EFSM) on
-            the reader of a monitor; ContextTerminated (ETERM); NotASocket
+            the reader of a monitor, and for the HWMs of a socket with an endpoint of
+            inproc before libzmq 4.3.6; ContextTerminated (ETERM); NotASocket
             (ENOTSOCK); SocketInUse (EBUSY).
         """
         cdef int number = to_int(option, "setsockopt(): option")
@@ -159,6 +165,8 @@ cdef class ConnectingSocket(GuardedSocket):
                      + ": a peer has this routing id")
         if number == ZMQ_RCVHWM:
             self.keep_reading("setsockopt(ZMQ_RCVHWM)")
+        if (number == ZMQ_RCVHWM or number == ZMQ_SNDHWM) and self.linked:
+            self.spare_the_gone(f"setsockopt({option_name(number)})")
         set_option(self, number, value, type)
         if number == ZMQ_CONNECT_ROUTING_ID:
             self.next_routing_id = bytes(value)
@@ -240,6 +248,8 @@ cdef class ConnectingSocket(GuardedSocket):
             fail(ENOCOMPATPROTO, f"{self.describe(call)}: {endpoint!r}")
         if call == "bind()":
             refuse_zap_endpoint(self.type, text, self.describe(call))
+        self.linked = True
+        self.linked_inside |= transport == "inproc"
         return transport
 
     def unbind(self, endpoint):
@@ -534,8 +544,25 @@ cdef class ConnectingSocket(GuardedSocket):
         self.monitor_serial = monitors if reader is not None else 0
         if reader is not None:
             reader.monitored = self
+            reader.linked = reader.linked_inside = True
             reader.monitor_serial = monitors
         return reader
+
+    cdef int spare_the_gone(self, str call) except -1:
+        """See to it that peers that are leaving do not hear of a new HWM.
+
+        libzmq before 4.3.6 tells them even after their memory was freed.
+        """
+        cdef void *context = self.context.ptr
+        if HWM_REACHES_THE_LIVING:
+            return 0
+        if self.linked_inside:
+            fail(EFSM, self.describe(call) + ": with inproc before bind() and connect()")
+        enter(self, call)
+        with nogil:
+            part(self.ptr, context)
+        leave(self)
+        return 0
 
     cdef int keep_reading(self, str call) except -1:
         """Refuse what would let libzmq wait for the reader of a monitor."""

@@ -80,6 +80,7 @@ cdef extern from "zmq_compat.h" nogil:
     const int ZMQ_LINGER
     const int ZMQ_CONFLATE
     const int ZMQ_RCVHWM
+    const int ZMQ_SNDHWM
     const int ZMQ_RCVTIMEO
     const int ZMQ_SNDTIMEO
     const int ZMQ_LAST_ENDPOINT
