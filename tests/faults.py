@@ -126,6 +126,7 @@ UNREACHED: dict[tuple[str, str, str], str] = {
     ("batch.pyx", "recv_batch", "zmq_msg_close"): "after a signal handler has raised",
     ("context.pyx", "at_exit", "zmq_ctx_shutdown"): "at exit",
     ("release.pyx", "copy_instead", "zmq_msg_init_size"): "at exit",
+    ("release.pyx", "pin", "zmq_msg_close"): "after a fault that ended the call",
     ("proxying.pyx", "terminate", "zmq_send"): "in a thread, when a signal has come",
     ("sending.pyx", "writable", "zmq_poll"): "while a datagram has no room",
     ("poller.pyx", "look", "zmq_poll"): "without drafts",

@@ -136,6 +136,31 @@ def endpoints(stage: Stage):
     call()
 
 
+def given_up(fault, before):
+    """What lets the connections go may fail as it likes, once the endpoint is gone."""
+    names = "zmq_unbind", "zmq_disconnect"
+    gone = any(call.function in names and not call.err for call in before)
+    return WORKS if gone or fault.function not in names else NotImplemented
+
+
+@scenario(judge=given_up, memory=False)
+def unbind(stage: Stage):
+    pull = stage.socket(zraw.ZMQ_PULL)
+    name = pull.bind("tcp://127.0.0.1:*")
+    outcome = yield partial(pull.unbind, name)
+    if not outcome.ok:
+        pull.unbind(name)
+
+
+@scenario(judge=given_up, memory=False)
+def disconnect(stage: Stage):
+    push, name = stage.socket(zraw.ZMQ_PUSH), "ipc:///dev/null/nobody"
+    push.connect(name)
+    outcome = yield partial(push.disconnect, name)
+    if not outcome.ok:
+        push.disconnect(name)
+
+
 @scenario(zmq_ctx_term=WORKS)
 def plain_server(stage: Stage):
     """The look at what makes libzmq abort."""

@@ -3,7 +3,7 @@
     python tests/shared.py socket --seconds 60 --seed 7
 
 Every thread does one thing after another, at random, with the same object.  It may be
-refused, by the exceptions that ALLOWED has; whatever is sent arrives, once.
+refused, by the exceptions of shared_crew.ALLOWED; whatever is sent arrives, once.
 """
 
 from __future__ import annotations
@@ -20,60 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 import zraw
+from shared_crew import Crew
+from shared_looks import shared_looks, shared_monitor
 from zraw import Message
-
-THREADS = 8
-ALLOWED = (
-    zraw.SocketInUse,
-    zraw.NotASocket,
-    zraw.InvalidHandle,
-    zraw.ContextTerminated,
-    zraw.Again,
-    zraw.TooManySockets,  # the reaper of libzmq has more to do than it can
-    zraw.InvalidArgument,  # registered already, no such timer
-    BufferError,
-)
-Act = Callable[[random.Random], object]
-
-
-class Crew:
-    """Threads that do what they are given until the time is over."""
-
-    def __init__(self, seconds: float, seed: int) -> None:
-        self.seconds, self.seed = seconds, seed
-        self.counts: Counter[str] = Counter()
-        self.errors: list[BaseException] = []
-
-    def run(self, *acts: Act, until: Callable[[], bool] = lambda: False) -> None:
-        """Have every thread choose among the acts, again and again."""
-        counts = [Counter() for _ in range(THREADS)]
-        start = threading.Barrier(THREADS)
-        over = time.monotonic() + self.seconds
-
-        def work(number: int) -> None:
-            rng, mine = random.Random(self.seed * 100 + number), counts[number]
-            try:
-                start.wait(10)
-                while time.monotonic() < over and not self.errors and not until():
-                    for _ in range(20):
-                        try:
-                            rng.choice(acts)(rng)
-                            mine["done"] += 1
-                        except ALLOWED as error:
-                            mine[type(error).__name__] += 1
-            except BaseException as error:
-                self.errors.append(error)
-
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(self.seconds + 60)
-            assert not thread.is_alive(), "a thread does not come back"
-        for mine in counts:
-            self.counts += mine
-        for error in self.errors:
-            raise error
 
 
 def numbers() -> Callable[[], bytes]:
@@ -417,9 +366,11 @@ def shared_timers(crew: Crew) -> dict[str, int]:
 
 
 SHARED = {
-    name.removeprefix("shared_"): function
-    for name, function in list(globals().items())
-    if name.startswith("shared_")
+    function.__name__.removeprefix("shared_"): function
+    for function in (
+        *(shared_socket, shared_close, shared_context, shared_message, shared_poller),
+        *(shared_tracker, shared_timers, shared_looks, shared_monitor),
+    )
 }
 
 

@@ -1,4 +1,4 @@
-"""A connection that breaks amid a message, after its endpoint was given up."""
+"""Connections whose end libzmq hears of too late: half-sent messages, new HWMs."""
 
 from __future__ import annotations
 
@@ -65,3 +65,49 @@ def test_parting__half_sent_message_and_reset(type, peer, how, linger):
     while tries > 1 and run_child(START + program).code:
         tries -= 1
     check(program)
+
+
+HWM = """
+REFUSED = zraw.version() < (4, 3, 6)
+context = zraw.Context()
+def pair(where):
+    a, b = context.socket(zraw.ZMQ_PAIR), context.socket(zraw.ZMQ_PAIR)
+    endpoint = b.bind(where)
+    a.connect(endpoint)
+    a.send(b"x")
+    assert b.recv() == b"x"
+    return a, b, endpoint
+
+def change(socket):
+    try:
+        socket.setsockopt(zraw.ZMQ_SNDHWM, 10)
+        socket.setsockopt(zraw.ZMQ_RCVHWM, 10)
+    except zraw.InvalidState:
+        return False
+    return True
+
+a, b, _ = pair("inproc://stays")
+assert change(a) and change(b)
+for n in range(20):
+    for where in ("tcp://127.0.0.1:*", f"inproc://{n}"):
+        a, b, endpoint = pair(where)
+        if n % 2:
+            a.disconnect(endpoint)
+        else:
+            a.close()
+        b.try_recv()   # it agrees that the connection goes,
+        done = change(b)
+        assert done == (where.startswith("tcp") or not REFUSED), where
+        if n % 2:
+            a.try_recv()   # which the other one only now hears of
+        b.close()
+late = context.socket(zraw.ZMQ_PAIR)
+late.bind("inproc://late")
+assert change(late)  # before its first connection all is well
+context.close(linger=0)
+"""
+
+
+def test_hwm__changed_when_a_peer_has_left():
+    """libzmq would write to the other end of the connection, which has been freed."""
+    check(HWM)

@@ -16,7 +16,15 @@ from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stddef cimport size_t
 
 from zraw.error cimport fail
-from zraw.guard cimport FREE_THREADED, GuardedSocket, enter, leave
+from zraw.guard cimport (
+    FREE_THREADED,
+    GuardedSocket,
+    enter,
+    leave,
+    zraw_seen,
+    zraw_seen_bool,
+    zraw_seen_len,
+)
 from zraw.libzmq cimport (
     ZMQ_DONTWAIT,
     ZMQ_SNDMORE,
@@ -32,7 +40,7 @@ from zraw.libzmq cimport (
     zmq_msg_t,
     zmq_send,
 )
-from zraw.message cimport Message, claim, empty_message, unclaim
+from zraw.message cimport Message, claimed, empty_message, unclaim
 from zraw.process cimport nap
 from zraw.receiving cimport LARGE, body, copy_memory, recv_frame
 from zraw.release cimport drain, pin
@@ -77,7 +85,7 @@ cdef int plan(GuardedSocket socket, frame_t *frame, object part, str call,
     if PyBytes_CheckExact(part):
         frame.data = PyBytes_AS_STRING(part)
         frame.size = PyBytes_GET_SIZE(part)
-        pinned = frame.size >= socket.pin_limit
+        pinned = frame.size >= zraw_seen_len(&socket.pin_limit)
         return make_own(frame, part, pinned) if pinned or frame.size > LARGE else 0
     if isinstance(part, Message):
         return plan_message(frame, <Message> part, call, index)
@@ -115,11 +123,13 @@ cdef str name_of(str call, Py_ssize_t index):
 
 cdef int plan_message(frame_t *frame, Message message, str call,
                       Py_ssize_t index) except -1:
-    if message.busy and message.live and index >= 0:
+    if (zraw_seen(&message.busy) and zraw_seen_bool(&message.live)
+            and index >= 0):
         # Most likely not in another thread, but earlier in this very call.
         raise ValueError(f"{name_of(call, index)}: a Message that is in use: each may "
                          "stand in one call, once")
-    claim(message, name_of(call, index))
+    if not claimed(message):  # only then is the text wanted
+        message.refuse(name_of(call, index))
     frame.msg = &message.msg
     frame.size = zmq_msg_size(frame.msg)
     frame.message = <PyObject *> message

@@ -9,8 +9,7 @@ cdef class ConnectingSocket(GuardedSocket):
     cdef set routing_ids          # given to peers by ZMQ_CONNECT_ROUTING_ID
     cdef bytes next_routing_id    # that the next connect() gives, or None
     cdef uint32_t wss_keys        # 1: ZMQ_WSS_KEY_PEM is set, 2: ZMQ_WSS_CERT_PEM
-    cdef bint linked              # an endpoint was given to it
-    cdef bint linked_inside       # one of inproc
+    cdef bint linked              # an endpoint other than of inproc was given to it
     cdef object __weakref__
 
     cdef str transport_of(self, object endpoint, str call)

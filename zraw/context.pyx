@@ -19,6 +19,14 @@ from zraw.guard cimport (
     to_address,
     to_int,
     to_milliseconds,
+    zraw_put,
+    zraw_put_bool,
+    zraw_put_int,
+    zraw_put_ptr,
+    zraw_seen,
+    zraw_seen_bool,
+    zraw_seen_int,
+    zraw_seen_ptr,
     zraw_take,
 )
 from zraw.libzmq cimport (
@@ -133,15 +141,16 @@ cdef class Context:
 
     def __init__(self, io_threads=1):
         cdef int threads = to_int(io_threads, "Context(): io_threads")
-        if self.generation or self.terminating:
-            raise RuntimeError("Context.__init__(): called before")
-        if not 0 <= threads <= MOST_THREADS:
-            raise ValueError(f"Context(): io_threads: 0 to {MOST_THREADS}, "
-                             f"not {threads}")
-        self.ptr = zmq_ctx_new()
-        if self.ptr == NULL:
-            fail(zmq_errno(), "Context()")
-        self.generation = fork_generation
+        with cython.critical_section(self):
+            if self.generation or self.terminating:
+                raise RuntimeError("Context.__init__(): called before")
+            if not 0 <= threads <= MOST_THREADS:
+                raise ValueError(f"Context(): io_threads: 0 to {MOST_THREADS}, "
+                                 f"not {threads}")
+            self.ptr = zmq_ctx_new()
+            if self.ptr == NULL:
+                fail(zmq_errno(), "Context()")
+            zraw_put(&self.generation, fork_generation)
         contexts.add(self)
         if zmq_ctx_set(self.ptr, ZMQ_IO_THREADS, threads) < 0:
             fail(zmq_errno(), f"Context({threads})")
@@ -161,12 +170,14 @@ cdef class Context:
 
     cdef int check(self, str call) except -1:
         """Raise unless the context is open and this process's own."""
-        if self.generation == fork_generation and self.ptr != NULL:
-            if not self.terminating:
+        cdef uint32_t generation = zraw_seen(&self.generation)
+        cdef bint terminating = zraw_seen_bool(&self.terminating)
+        if generation == fork_generation and zraw_seen_ptr(&self.ptr) != NULL:
+            if not terminating:
                 return 0
-        elif self.generation and self.generation != fork_generation:
+        elif generation and generation != fork_generation:
             fail_forked(f"Context.{call}")
-        elif not self.generation and not self.terminating:
+        elif not generation and not terminating:
             fail(ETERM, f"Context.{call}: Context.__init__ was not called")
         return fail(ETERM, f"Context.{call}")
 
@@ -209,7 +220,7 @@ cdef class Context:
         """
         if self.borrowed:
             fail(ENOTSUP, "Context.term(): the context is borrowed")
-        if self.generation and self.generation != fork_generation:
+        if zraw_seen(&self.generation) not in (0, fork_generation):
             self.check("term()")
         self.end()
 
@@ -225,10 +236,11 @@ cdef class Context:
                 running, ptr = self.running, self.ptr
                 if ptr != NULL and not running:
                     # Nobody is to see the pointer while zmq_ctx_term() may free it.
-                    self.ptr = NULL
-                    self.terminating = self.running = True
+                    zraw_put_ptr(&self.ptr, NULL)
+                    zraw_put_bool(&self.terminating, True)
+                    self.running = True
                     # Counted at once: the exit waits for daemon threads too.
-                    count_anew_after_fork(self.linger_at_exit)
+                    count_anew_after_fork(zraw_seen_int(&self.linger_at_exit))
                     zraw_count(&terminating, 1)
             if running:
                 with nogil:
@@ -242,8 +254,8 @@ cdef class Context:
             with cython.critical_section(self):
                 self.running = False
                 if err == EINTR:
-                    self.ptr = ptr
-        self.generation = 0
+                    zraw_put_ptr(&self.ptr, ptr)
+        zraw_put(&self.generation, 0)
         contexts.discard(self)
         if err:
             fail(err, "Context.term()")
@@ -287,7 +299,7 @@ cdef class Context:
         cdef int milliseconds = -1
         if linger is not None:
             milliseconds = to_milliseconds(linger, "Context.close(): linger")
-        if self.generation != fork_generation:
+        if zraw_seen(&self.generation) != fork_generation:
             return
         close_sockets(self, linger is not None, milliseconds, False)
         with cython.critical_section(self):
@@ -298,9 +310,9 @@ cdef class Context:
                 nap(500)
             PyErr_CheckSignals()
         if self.borrowed:
-            self.ptr = NULL
-            self.generation = 0
-            self.terminating = True
+            zraw_put_bool(&self.terminating, True)
+            zraw_put_ptr(&self.ptr, NULL)
+            zraw_put(&self.generation, 0)
             contexts.discard(self)
         else:
             self.end()
@@ -317,25 +329,26 @@ cdef class Context:
     @property
     def exit_linger(self):
         """The longest LINGER of open sockets at exit, in milliseconds: 1000."""
-        return self.linger_at_exit
+        return zraw_seen_int(&self.linger_at_exit)
 
     @exit_linger.setter
     def exit_linger(self, milliseconds):
         cdef int linger = to_int(milliseconds, "exit_linger")
         if linger < 0:
             raise ValueError(f"exit_linger: 0 or more milliseconds, not {linger}")
-        self.linger_at_exit = linger
+        zraw_put_int(&self.linger_at_exit, linger)
 
     @property
     def sockets(self):
         """The open sockets of the context, as a list."""
         return [item for item in members(self.open_sockets)
-                if (<GuardedSocket> item).generation]
+                if zraw_seen(&(<GuardedSocket> item).generation)]
 
     @property
     def closed(self):
         """True once the context is terminated, or being terminated."""
-        return self.terminating or not self.generation
+        return (zraw_seen_bool(&self.terminating) != 0
+                or not zraw_seen(&self.generation))
 
     @property
     def handle(self):
@@ -343,8 +356,9 @@ cdef class Context:
 
         Raises: ContextTerminated (ETERM); ForkError (EPERM).
         """
+        cdef void *ptr = zraw_seen_ptr(&self.ptr)  # first: another thread may end it
         self.check("handle")
-        return <uintptr_t> self.ptr
+        return <uintptr_t> ptr
 
     @cython.critical_section
     def get(self, option):
@@ -473,12 +487,12 @@ cdef class Context:
 cdef list mine():
     """Return the contexts of this process that are not terminated."""
     return [context for context in members(contexts)
-            if (<Context> context).generation == fork_generation]
+            if zraw_seen(&(<Context> context).generation) == fork_generation]
 
 
 def open_contexts():
     """Return (context, its address) of those; None for one being terminated."""
-    return [(context, <uintptr_t> (<Context> context).ptr or None)
+    return [(context, <uintptr_t> zraw_seen_ptr(&(<Context> context).ptr) or None)
             for context in mine()]
 
 
@@ -493,10 +507,10 @@ cdef int close_sockets(Context context, bint given, int linger,
     cdef int left = 0
     for item in members(context.open_sockets):
         socket = <GuardedSocket> item
-        if socket.generation != fork_generation:
+        if zraw_seen(&socket.generation) != fork_generation:
             context.open_sockets.discard(item)
             continue
-        if not (exiting and socket.busy == ZRAW_PARKED
+        if not (exiting and zraw_seen(&socket.busy) == ZRAW_PARKED
                 or zraw_take(&socket.busy, ZRAW_CLOSING)):
             left += 1
             continue

@@ -124,15 +124,15 @@ cdef int part(void *socket, void *context) noexcept nogil:
     used.  A connection that breaks before, with a message of several frames half on
     its way, makes libzmq abort the process.
     """
-    cdef int threads = zmq_ctx_get(context, ZMQ_IO_THREADS), thread, step, nothing = 0
+    cdef int threads = zmq_ctx_get(context, ZMQ_IO_THREADS), thread, _step, nothing = 0
     cdef void *scratch = zmq_socket(context, ZMQ_DEALER)
     if scratch == NULL:
         return 0
     zmq_setsockopt(scratch, ZMQ_LINGER, &nothing, sizeof(nothing))
     # The listener tells the connections, they ask, they have heard the answer.
-    for step in range(3):
+    for _step in range(3):
         for thread in range(min(threads, 64)):
-            visit(scratch, thread)
+            visit(scratch, <uint64_t> thread)
         socket_int(socket, ZMQ_EVENTS)
     zmq_close(scratch)
     return 0

@@ -4,6 +4,7 @@
 # test-and-set for "no other thread is inside".  On a build with the GIL the
 # plain test-and-set is enough: nothing else runs between test and set.
 
+from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uintptr_t
 
 from zraw.process cimport fork_generation
@@ -25,8 +26,12 @@ cdef extern from *:
     #else
     #define zraw_this_thread() PyThread_get_thread_ident()
     #endif
+    /* What another thread may change, or look at, meanwhile: read and written whole. */
     #ifdef Py_GIL_DISABLED
     #define ZRAW_FREE_THREADED 1
+    #define zraw_seen(word) __atomic_load_n((word), __ATOMIC_ACQUIRE)
+    #define zraw_put(word, to) __atomic_store_n((word), (to), __ATOMIC_RELEASE)
+    #define zraw_next(number) __atomic_add_fetch((number), 1, __ATOMIC_RELAXED)
     static inline int zraw_take(uint32_t *busy, uint32_t as) {
         uint32_t idle = 0;
         return __atomic_compare_exchange_n(busy, &idle, as, 0, __ATOMIC_ACQUIRE,
@@ -52,6 +57,9 @@ cdef extern from *:
     }
     #else
     #define ZRAW_FREE_THREADED 0
+    #define zraw_seen(word) (*(word))
+    #define zraw_put(word, to) ((void)(*(word) = (to)))
+    #define zraw_next(number) (++*(number))
     static inline int zraw_take(uint32_t *busy, uint32_t as) {
         if (*busy)
             return 0;
@@ -76,6 +84,21 @@ cdef extern from *:
     const uint32_t ZRAW_PARKED
     const bint FREE_THREADED "ZRAW_FREE_THREADED"
     unsigned long zraw_this_thread() noexcept nogil
+    uint32_t zraw_seen(uint32_t *word) noexcept nogil
+    bint zraw_seen_bool "zraw_seen"(bint *word) noexcept nogil
+    unsigned long zraw_seen_long "zraw_seen"(unsigned long *word) noexcept nogil
+    Py_ssize_t zraw_seen_size "zraw_seen"(Py_ssize_t *word) noexcept nogil
+    int zraw_seen_int "zraw_seen"(int *word) noexcept nogil
+    size_t zraw_seen_len "zraw_seen"(size_t *word) noexcept nogil
+    void *zraw_seen_ptr "zraw_seen"(void **word) noexcept nogil
+    void zraw_put(uint32_t *word, uint32_t to) noexcept nogil
+    void zraw_put_bool "zraw_put"(bint *word, bint to) noexcept nogil
+    void zraw_put_long "zraw_put"(unsigned long *word, unsigned long to) noexcept nogil
+    void zraw_put_size "zraw_put"(Py_ssize_t *word, Py_ssize_t to) noexcept nogil
+    void zraw_put_int "zraw_put"(int *word, int to) noexcept nogil
+    void zraw_put_len "zraw_put"(size_t *word, size_t to) noexcept nogil
+    void zraw_put_ptr "zraw_put"(void **word, void *to) noexcept nogil
+    uint32_t zraw_next(uint32_t *number) noexcept nogil
     bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
     void zraw_give(uint32_t *busy) noexcept nogil
     bint zraw_join(uint32_t *busy) noexcept nogil
@@ -96,6 +119,9 @@ cdef enum:
     WHOLE = 64      # ZMQ_CONFLATE: libzmq aborts over messages of several frames
 
 
+cdef uint32_t partings            # sockets that gave up a connection over inproc
+
+
 cdef class GuardedSocket:
     cdef void *ptr                # NULL: never opened, or closed
     cdef uint32_t busy            # threads inside a call
@@ -111,14 +137,18 @@ cdef class GuardedSocket:
     cdef uint32_t untimed         # sends left before the next timed one
     cdef size_t pin_limit         # exact bytes of this size or more are pinned
     cdef size_t short_limit       # those below this are copied with the GIL held
+    cdef void *constant           # of the last send_const(), which lives for good
     cdef list ends                # of its connections; see note_end()
     cdef object watchers          # WeakSet of Watchers, or None
     cdef object hook              # of zraw.aio, or None; see tell()
     cdef uint32_t armed           # whether the next call on the socket calls it
     cdef GuardedSocket monitored  # the one whose events this one reads, or None
     cdef uint32_t monitor_serial  # of the monitor it has, or that it reads
+    cdef bint linked_inside       # an endpoint of inproc was given to it,
+    cdef uint32_t partings_then   # and so many connections had been given up by then
 
     cdef int refuse(self, str call) except -1
+    cdef int reject(self, str call) except -1
     cdef int block(self, operation op, void *argument, int flags, int timeout_option,
                    str call) except -1
     cdef int block_shared(self, operation op, void *argument, int flags,
@@ -140,7 +170,7 @@ cdef class Watcher:
 
 cdef inline int enter(GuardedSocket socket, str call) except -1:
     """Take the guard, or raise."""
-    if (socket.generation != fork_generation
+    if (zraw_seen(&socket.generation) != fork_generation
             or not zraw_take(&socket.busy, 1)):
         return socket.refuse(call)
     return 0
@@ -151,7 +181,7 @@ cdef void tell(GuardedSocket socket) noexcept
 
 cdef inline void leave(GuardedSocket socket) noexcept:
     """Give the guard back, and tell who waits on an event loop."""
-    socket.thread = zraw_this_thread()
+    zraw_put_long(&socket.thread, zraw_this_thread())
     zraw_give(&socket.busy)
     if zraw_is_armed(&socket.armed):
         tell(socket)

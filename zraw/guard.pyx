@@ -61,11 +61,7 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    #ifdef Py_GIL_DISABLED
-    #define zraw_set(busy, to) __atomic_store_n(busy, to, __ATOMIC_RELEASE)
-    #else
-    #define zraw_set(busy, to) (*(volatile uint32_t *)(busy) = (to))
-    #endif
+    #define zraw_set(busy, to) zraw_put((volatile uint32_t *)(busy), (to))
     """
     void zraw_set(uint32_t *busy, uint32_t to) noexcept nogil
 
@@ -146,10 +142,11 @@ def look_at(GuardedSocket socket not None):
 
     It does not enter libzmq, and takes no guard that another thread could miss.
     """
-    if socket.generation != fork_generation:
+    if zraw_seen(&socket.generation) != fork_generation:
         return None
-    return (type_name(socket.type), socket.busy != 0,
-            socket.fd if socket.fd >= 0 else None, *socket.endpoints(), socket.thread)
+    return (type_name(socket.type), zraw_seen(&socket.busy) != 0,
+            socket.fd if socket.fd >= 0 else None, *socket.endpoints(),
+            zraw_seen_long(&socket.thread))
 
 
 cdef object to_number(object value, str what, object low, object high):
@@ -234,14 +231,20 @@ cdef class GuardedSocket:
         return fail(err, self.describe(call))
 
     cdef int refuse(self, str call) except -1:
-        """Say why the guard was not to be had; join, where the type allows it."""
-        if self.generation == fork_generation:
-            if self.shared and zraw_join(&self.busy):
-                return 0
-            if self.busy == ZRAW_CLOSING:
+        """Join, where the type allows it, or say why the guard was not to be had."""
+        if (self.shared and zraw_seen(&self.generation) == fork_generation
+                and zraw_join(&self.busy)):
+            return 0
+        return self.reject(call)
+
+    cdef int reject(self, str call) except -1:
+        """Say why the guard was not to be had."""
+        cdef uint32_t generation = zraw_seen(&self.generation)
+        if generation == fork_generation:
+            if zraw_seen(&self.busy) == ZRAW_CLOSING:
                 fail(ENOTSOCK, f"{call}: the socket is being closed")
             fail(EBUSY, f"{self.describe(call)}: another thread is using it")
-        if self.generation:
+        if generation:
             fail_forked(self.describe(call))
         return fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
                     else f"{call}: Socket.__init__ was not called")
@@ -253,7 +256,7 @@ cdef class GuardedSocket:
         """
         leave(self)
         PyErr_CheckSignals()
-        if not self.generation:
+        if not zraw_seen(&self.generation):
             return ENOTSOCK
         enter(self, call)
         return 0
@@ -269,7 +272,7 @@ cdef class GuardedSocket:
         cdef bint cut = False
         cdef int64_t start = monotonic_ns()
         # A signal that came before the wait does not interrupt it.
-        self.thread = zraw_this_thread()
+        zraw_put_long(&self.thread, zraw_this_thread())
         err = self.run_handlers(call)
         if err:
             return err
@@ -388,7 +391,7 @@ cdef class GuardedSocket:
         """
         cdef int events
         zraw_arm(&self.armed, True)
-        if self.generation != fork_generation:
+        if zraw_seen(&self.generation) != fork_generation:
             self.refuse("getsockopt(ZMQ_EVENTS)")
         if not zraw_take(&self.busy, 1) and not (
                 self.shared and zraw_join(&self.busy)):
@@ -424,13 +427,15 @@ cdef class GuardedSocket:
         # Not while another thread stops the monitor of this socket.
         with cython.critical_section(self):
             ptr, self.ptr = self.ptr, NULL
-            self.generation = 0
+            zraw_put(&self.generation, 0)
             if self.borrowed:
                 return 0
             own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
             if given and not 0 <= own < linger:
                 zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
             zmq_close(ptr)
+        if self.linked_inside:
+            zraw_next(&partings)
         return 0
 
     cdef int watch(self, Watcher watcher, bint on) except -1:
@@ -468,7 +473,8 @@ cdef list hold(list sockets, str call):
         for item in sockets:
             socket = item
             held.append(socket)  # first: who cannot be noted is not to be taken
-            if socket.generation == fork_generation and zraw_take(&socket.busy, 1):
+            if (zraw_seen(&socket.generation) == fork_generation
+                    and zraw_take(&socket.busy, 1)):
                 continue
             times = 0
             for other in held:

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t
 
-from zraw.guard cimport GuardedSocket, zraw_give, zraw_take
+from zraw.guard cimport GuardedSocket, zraw_give, zraw_seen, zraw_take
 from zraw.libzmq cimport zmq_msg_t
 
 
@@ -25,14 +25,19 @@ cdef inline int look(Message message, str call) except -1:
     return 0
 
 
-cdef inline int claim(Message message, str call) except -1:
-    """Take the message for a call that changes or hands over the body."""
+cdef inline bint claimed(Message message) noexcept:
+    """Take the message, if it can be had, for a call that may change the body."""
     if not zraw_take(&message.busy, 1):
-        return message.refuse(call)
-    if message.exports or not message.live:
+        return False
+    if zraw_seen(&message.exports) or not message.live:
         zraw_give(&message.busy)
-        return message.refuse(call)
-    return 0
+        return False
+    return True
+
+
+cdef inline int claim(Message message, str call) except -1:
+    """Take the message for a call that changes or hands over the body, or raise."""
+    return 0 if claimed(message) else message.refuse(call)
 
 
 cdef inline void unclaim(Message message) noexcept nogil:

@@ -23,6 +23,9 @@ from zraw.guard cimport (
     to_size,
     zraw_give,
     zraw_join,
+    zraw_put_bool,
+    zraw_seen,
+    zraw_seen_bool,
     zraw_take,
 )
 from zraw.libzmq cimport (
@@ -109,11 +112,12 @@ cdef class Message:
             zmq_msg_close(&self.msg)
 
     cdef int refuse(self, str call) except -1:
-        if not self.live:
+        cdef uint32_t exports = zraw_seen(&self.exports)
+        if not zraw_seen_bool(&self.live):
             fail(EFAULT, f"{call}: the message is closed")
-        if self.busy or not self.exports:
+        if zraw_seen(&self.busy) or not exports:
             fail(EBUSY, f"{call}: the message is in use by another call")
-        raise BufferError(f"{call}: the message has {self.exports} view(s) alive: "
+        raise BufferError(f"{call}: the message has {exports} view(s) alive: "
                           "release them first")
 
     cdef int reset(self) except -1:
@@ -261,10 +265,10 @@ cdef class Message:
 
         Raises: BufferError if views are alive; SocketInUse (EBUSY).
         """
-        if not self.live:
+        if not zraw_seen_bool(&self.live):
             return
         claim(self, "Message.close()")
-        self.live = False
+        zraw_put_bool(&self.live, False)
         zmq_msg_close(&self.msg)
         unclaim(self)
         drain()
@@ -315,10 +319,10 @@ cdef class Message:
         cdef int err
         claim(self, "Message.copy()")
         try:
-            if source.writable:
-                claim(source, "Message.copy(): source")
-            else:
-                look(source, "Message.copy(): source")
+            look(source, "Message.copy(): source")
+            if source.writable and zraw_seen(&source.exports):
+                unclaim(source)
+                source.refuse("Message.copy(): source")
             err = zmq_errno() if zmq_msg_copy(&self.msg, &source.msg) < 0 else 0
             if not err:
                 self.writable = source.writable = False

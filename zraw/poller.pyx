@@ -19,6 +19,8 @@ from zraw.guard cimport (
     to_milliseconds,
     to_size,
     zraw_give,
+    zraw_put,
+    zraw_seen,
     zraw_take,
 )
 from zraw.libzmq cimport (
@@ -160,7 +162,7 @@ cdef class Poller(Watcher):
     cdef int closing(self, GuardedSocket socket) except -1:
         """Remove a socket that is about to be closed."""
         cdef Entry entry = self.find(socket, "close()")
-        if entry is None or self.generation != fork_generation:
+        if entry is None or zraw_seen(&self.generation) != fork_generation:
             return 0
         if FREE_THREADED:
             # A thread that is inside does not wait for this socket: it is busy.
@@ -190,14 +192,15 @@ cdef class Poller(Watcher):
 
         Raises: SocketInUse (EBUSY) if another thread waits with it.
         """
-        if not self.generation:
+        cdef uint32_t generation = zraw_seen(&self.generation)
+        if not generation:
             return
-        if self.generation == fork_generation:
+        if generation == fork_generation:
             self.begin("Poller.destroy()")
             try:
                 if self.ptr != NULL:
                     zmq_poller_destroy(&self.ptr)
-                self.generation = 0
+                zraw_put(&self.generation, 0)
                 self.change([])
             finally:
                 self.end()
@@ -344,9 +347,10 @@ cdef class Poller(Watcher):
 
     cdef int begin(self, str call) except -1:
         """Take the poller for a call, or raise."""
-        if not self.generation:
+        cdef uint32_t generation = zraw_seen(&self.generation)
+        if not generation:
             fail(EFAULT, f"{call}: the poller is destroyed")
-        if self.generation != fork_generation:
+        if generation != fork_generation:
             fail_forked(call)
         if not zraw_take(&self.busy, 1):
             fail(EBUSY, f"{call}: another thread is using the poller")
@@ -454,7 +458,7 @@ cdef class Poller(Watcher):
         if entry is None:
             if isinstance(item, GuardedSocket):
                 socket = item
-                if not socket.generation:
+                if not zraw_seen(&socket.generation):
                     socket.refuse(call)
             fail(EINVAL, f"{call}: not registered")
         return entry
@@ -534,6 +538,6 @@ cdef class Poller(Watcher):
                         "copied")
 
     def __repr__(self):
-        if not self.generation:
+        if not zraw_seen(&self.generation):
             return "<zraw.Poller destroyed>"
         return f"<zraw.Poller of {len(self.current())}>"

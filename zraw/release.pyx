@@ -16,7 +16,15 @@ from libc.errno cimport ENOMEM
 from libc.string cimport memcpy
 
 from zraw.error cimport fail, fail_forked
-from zraw.guard cimport to_milliseconds
+from zraw.guard cimport (
+    to_milliseconds,
+    zraw_put,
+    zraw_put_bool,
+    zraw_put_size,
+    zraw_seen,
+    zraw_seen_bool,
+    zraw_seen_size,
+)
 from zraw.libzmq cimport (
     zmq_errno,
     zmq_msg_close,
@@ -32,6 +40,15 @@ import _thread
 
 cdef extern from *:
     """
+    /* libzmq hands a pin from thread to thread, and ThreadSanitizer does not see it. */
+    #ifdef __SANITIZE_THREAD__
+    void __tsan_acquire(void *), __tsan_release(void *);
+    #define zraw_handed_over(item) __tsan_release(item)
+    #define zraw_taken_over(item) __tsan_acquire(item)
+    #else
+    #define zraw_handed_over(item) ((void)0)
+    #define zraw_taken_over(item) ((void)0)
+    #endif
     /* Lists of any struct that begins with the pointer to the next. */
     #ifdef _MSC_VER
     #include <intrin.h>
@@ -69,6 +86,8 @@ cdef extern from *:
     }
     #endif
     """
+    void zraw_handed_over(void *item) noexcept nogil
+    void zraw_taken_over(void *item) noexcept nogil
     void zraw_push(void *list, void *item) noexcept nogil
     void *zraw_take_all(void *list) noexcept nogil
     int zraw_swap(int *flag, int value) noexcept nogil
@@ -111,6 +130,7 @@ cdef void wake() noexcept nogil:
 
 cdef void let_go(void *data, void *hint) noexcept nogil:
     """libzmq's free function: any thread, with or without the GIL."""
+    zraw_taken_over(hint)
     zraw_push(&finished, hint)
     wake()
 
@@ -143,7 +163,7 @@ cdef class Tracker:
         cdef int limit = to_milliseconds(timeout, "Tracker.wait(): timeout")
         cdef long long deadline = monotonic_ns() + limit * 1000000LL
         while not self.done:
-            if self.generation != fork_generation:
+            if zraw_seen(&self.generation) != fork_generation:
                 fail_forked("Tracker.wait()")
             left = -1 if limit < 0 else (deadline - monotonic_ns()) / 1e9
             if limit >= 0 and left <= 0:
@@ -168,19 +188,19 @@ cdef class Tracker:
         raise TypeError("a Tracker counts memory of this process: not to be pickled")
 
     def __repr__(self):
-        return f"<zraw.Tracker pending={self.pending}>"
+        return f"<zraw.Tracker pending={zraw_seen_size(&self.pending)}>"
 
 
 cdef void free_pin(pin_t *pin) noexcept:
     """Give the buffer back and tell the tracker; on_free has been seen to."""
-    if pin.generation == pins_generation:
+    if pin.generation == zraw_seen(&pins_generation):
         zraw_add(&pins, -1)
     PyBuffer_Release(&pin.view)
     if pin.tracker != NULL:
         tracker = <Tracker> pin.tracker
         waiters = ()
         with cython.critical_section(tracker):
-            tracker.pending -= 1
+            zraw_put_size(&tracker.pending, tracker.pending - 1)
             if tracker.pending == 0:
                 waiters, tracker.waiters = tracker.waiters, []
         for lock in waiters:
@@ -256,26 +276,26 @@ def release_loop():
         with nogil:
             zraw_swap(&asleep, 1)
             if (zraw_peek(&finished) == NULL and zraw_peek(&with_callback) == NULL
-                    and not stopping):
+                    and not zraw_seen_bool(&stopping)):
                 PyThread_acquire_lock(alarm, 1)
             elif not zraw_swap(&asleep, 0):
                 PyThread_acquire_lock(alarm, 1)  # a post is under way: take it
-            if not stopping:
+            if not zraw_seen_bool(&stopping):
                 nap(GRACE_US)
         release_finished()
         run_callbacks()
-        if stopping:
+        if zraw_seen_bool(&stopping):
             return
 
 
 cdef bint ensure_thread() except -1:
     """Start the release thread of this process; False when it is too late to."""
     global thread, thread_generation, alarm, asleep, stopping
-    if thread_generation == fork_generation:
-        return not stopping
+    if zraw_seen(&thread_generation) == fork_generation:
+        return not zraw_seen_bool(&stopping)
     with cython.critical_section(starting):
-        if thread_generation == fork_generation:
-            return not stopping
+        if zraw_seen(&thread_generation) == fork_generation:
+            return not zraw_seen_bool(&stopping)
         asleep = 0
         stopping = False
         thread = None
@@ -284,7 +304,7 @@ cdef bint ensure_thread() except -1:
             raise MemoryError
         PyThread_acquire_lock(alarm, 1)
         # Noted before the start, which lets other threads run: they may pin meanwhile.
-        thread_generation = fork_generation
+        zraw_put(&thread_generation, fork_generation)
     try:
         import threading  # not needed before, and a large part of `import zraw`
         thread = threading.Thread(target=release_loop, name="zraw-release",
@@ -293,21 +313,21 @@ cdef bint ensure_thread() except -1:
     except (ImportError, RuntimeError):
         with cython.critical_section(starting):
             PyThread_free_lock(alarm)  # no thread, and so nobody posts it
-            thread_generation = 0
+            zraw_put(&thread_generation, 0)
         return False
     except BaseException:
         if thread is None or thread.ident is None:
-            thread_generation = 0
+            zraw_put(&thread_generation, 0)
         raise
     return True
 
 
 cdef int stop() except -1:
     """Release what is left and end the thread, if this process has one."""
-    global stopping, thread_generation
-    cdef bint running = thread_generation == fork_generation and not stopping
-    stopping = True
-    thread_generation = fork_generation
+    cdef bint running = zraw_seen(&thread_generation) == fork_generation and (
+        not zraw_seen_bool(&stopping))
+    zraw_put_bool(&stopping, True)
+    zraw_put(&thread_generation, fork_generation)
     if not running:
         return 0
     wake()
@@ -332,12 +352,14 @@ cdef int copy_instead(zmq_msg_t *msg, pin_t *pin) except -1:
 
 def pinned():
     """Return the number of pins that are not free yet."""
-    return pins if pins_generation == fork_generation else 0
+    if zraw_seen(&pins_generation) != fork_generation:
+        return 0
+    return zraw_seen_size(&pins)
 
 
 cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) except -1:
     """Make `msg`, which holds nothing, a message whose body is the buffer `data`."""
-    global pins, pins_generation
+    global pins
     cdef zmq_msg_t scratch
     cdef int err
     cdef bint threaded = ensure_thread()
@@ -352,17 +374,20 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     except BaseException:
         PyMem_RawFree(pin)
         raise
-    if pins_generation != fork_generation:
-        pins = 0  # the parent's, which stay pinned here
-        pins_generation = fork_generation
+    if zraw_seen(&pins_generation) != fork_generation:
+        with cython.critical_section(starting):  # another may be faster, and count
+            if zraw_seen(&pins_generation) != fork_generation:
+                pins = 0  # the parent's, which stay pinned here
+                zraw_put(&pins_generation, fork_generation)
     zraw_add(&pins, 1)
     if tracker is not None:
         with cython.critical_section(tracker):
             if tracker.pending == 0:
-                tracker.generation = fork_generation
-            tracker.pending += 1
+                zraw_put(&tracker.generation, fork_generation)
+            zraw_put_size(&tracker.pending, tracker.pending + 1)
         Py_INCREF(tracker)
         pin.tracker = <PyObject *> tracker
+    zraw_handed_over(pin)
     if not threaded:
         pin.on_free = <PyObject *> on_free if on_free is not None else NULL
         return copy_instead(msg, pin)
@@ -374,6 +399,7 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     if on_free is not None:
         Py_INCREF(on_free)
         pin.on_free = <PyObject *> on_free
+        zraw_handed_over(pin)
     # Once copied, a message counts as shared, and libzmq does not write into a
     # shared body.  (Its ws client masks an unshared one in place.)
     zmq_msg_init(&scratch)

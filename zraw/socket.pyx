@@ -21,6 +21,7 @@ from zraw.guard cimport (
     check_flags,
     enter,
     leave,
+    partings,
     socket_int,
     to_address,
     to_flags,
@@ -28,6 +29,14 @@ from zraw.guard cimport (
     to_milliseconds,
     to_size,
     type_name,
+    zraw_next,
+    zraw_put,
+    zraw_put_len,
+    zraw_put_long,
+    zraw_put_ptr,
+    zraw_seen,
+    zraw_seen_len,
+    zraw_seen_ptr,
     zraw_take,
     zraw_this_thread,
 )
@@ -140,21 +149,28 @@ cdef class Socket(ConnectingSocket):
         self.adopt(context, ptr)
 
     cdef int adopt(self, Context context, void *ptr) except -1:
-        self.ptr = ptr
-        self.context = context
-        self.thread = zraw_this_thread()
-        self.type = socket_int(ptr, ZMQ_TYPE)
-        self.fd = socket_int(ptr, ZMQ_FD)
-        self.shared = socket_int(ptr, ZMQ_THREAD_SAFE) == 1
-        if self.type == ZMQ_PUB or self.type == ZMQ_XPUB or self.type == RADIO:
-            self.detour |= TIMED
-        elif self.type == ZMQ_REQ:
-            self.detour |= ENVELOPED
-        elif self.type == DGRAM:
-            self.detour |= UDP
-            if not self.borrowed:
-                self.detour |= UNBOUND
-        self.generation = fork_generation
+        cdef bint late
+        with cython.critical_section(self):
+            late = self.type >= 0
+            if not late:
+                self.ptr = ptr
+                self.context = context
+                zraw_put_long(&self.thread, zraw_this_thread())
+                self.type = socket_int(ptr, ZMQ_TYPE)
+                self.fd = socket_int(ptr, ZMQ_FD)
+                self.shared = socket_int(ptr, ZMQ_THREAD_SAFE) == 1
+                if self.type == ZMQ_PUB or self.type == ZMQ_XPUB or self.type == RADIO:
+                    self.detour |= TIMED
+                elif self.type == ZMQ_REQ:
+                    self.detour |= ENVELOPED
+                elif self.type == DGRAM:
+                    self.detour |= UDP
+                    if not self.borrowed:
+                        self.detour |= UNBOUND
+                zraw_put(&self.generation, fork_generation)
+        if late:  # another thread was faster
+            zmq_close(ptr)
+            raise RuntimeError("Socket.__init__(): called before")
         context.add(self)
         return 0
 
@@ -169,6 +185,8 @@ cdef class Socket(ConnectingSocket):
         if (self.ptr != NULL and self.generation == fork_generation
                 and not self.borrowed):
             zmq_close(self.ptr)
+            if self.linked_inside:
+                zraw_next(&partings)
 
     @staticmethod
     def from_handle(Context context not None, address):
@@ -201,16 +219,13 @@ cdef class Socket(ConnectingSocket):
         cdef int milliseconds = -1
         if linger is not None:
             milliseconds = to_milliseconds(linger, "close(): linger")
-        if self.generation != fork_generation or self.busy == ZRAW_CLOSING:
+        if (zraw_seen(&self.generation) != fork_generation
+                or zraw_seen(&self.busy) == ZRAW_CLOSING):
             return
         if not zraw_take(&self.busy, ZRAW_CLOSING):
-            if self.busy == ZRAW_CLOSING:
+            if zraw_seen(&self.busy) == ZRAW_CLOSING:
                 return  # by another thread, just now
-            shared, self.shared = self.shared, False
-            try:
-                self.refuse("close()")
-            finally:
-                self.shared = shared
+            self.reject("close()")
         try:
             self.detach()
         finally:
@@ -222,7 +237,7 @@ cdef class Socket(ConnectingSocket):
     @property
     def closed(self):
         """True once the socket is closed."""
-        return self.generation == 0
+        return zraw_seen(&self.generation) == 0
 
     @property
     def handle(self):
@@ -230,9 +245,11 @@ cdef class Socket(ConnectingSocket):
 
         Raises: NotASocket (ENOTSOCK); SocketInUse (EBUSY).
         """
+        cdef void *ptr
         enter(self, "handle")
+        ptr = self.ptr  # gone, perhaps, as soon as the guard is free
         leave(self)
-        return <uintptr_t> self.ptr
+        return <uintptr_t> ptr
 
     @property
     def pin_threshold(self):
@@ -240,12 +257,14 @@ cdef class Socket(ConnectingSocket):
 
         Bytes; the default is 65536, 0 stands for all, -1 for none.
         """
-        return -1 if self.pin_limit == <size_t> -1 else self.pin_limit
+        cdef size_t limit = zraw_seen_len(&self.pin_limit)
+        return -1 if limit == <size_t> -1 else limit
 
     @pin_threshold.setter
     def pin_threshold(self, size):
-        self.pin_limit = <size_t> to_size(size, "pin_threshold", -1)
-        self.short_limit = min(self.pin_limit, <size_t> LARGE + 1)
+        cdef size_t limit = <size_t> to_size(size, "pin_threshold", -1)
+        zraw_put_len(&self.pin_limit, limit)
+        zraw_put_len(&self.short_limit, min(limit, <size_t> LARGE + 1))
 
     def send(self, data, flags=0):
         """Send a frame; return its size in bytes.
@@ -269,7 +288,7 @@ cdef class Socket(ConnectingSocket):
         cdef int wanted = to_flags(flags, ZMQ_DONTWAIT | ZMQ_SNDMORE, "send()")
         if PyBytes_CheckExact(data):
             size = PyBytes_GET_SIZE(data)
-            if size < self.short_limit:
+            if size < zraw_seen_len(&self.short_limit):
                 enter(self, "send()")
                 if on_short_path(self) and zmq_send(
                         self.ptr, PyBytes_AS_STRING(data), size,
@@ -317,7 +336,9 @@ cdef class Socket(ConnectingSocket):
         if not PyBytes_CheckExact(data):
             raise TypeError("send_const(): data: bytes itself, not "
                             f"{type(data).__name__}")
-        const_data[id(data)] = data
+        if <void *> data != zraw_seen_ptr(&self.constant):
+            const_data[id(data)] = data  # threads contend for the dict
+            zraw_put_ptr(&self.constant, <void *> data)
         frame.msg = NULL
         frame.data = PyBytes_AS_STRING(data)
         frame.size = PyBytes_GET_SIZE(data)
@@ -532,10 +553,11 @@ cdef class Socket(ConnectingSocket):
     def __repr__(self):
         if self.type < 0:
             return "<zraw.Socket, __init__ not called>"
-        state = ("closed" if not self.generation
-                 else "of another process" if self.generation != fork_generation
-                 else "in use" if self.busy else "idle")
-        bound, connected = self.endpoints() if self.generation else ((), ())
+        cdef uint32_t generation = zraw_seen(&self.generation)
+        state = ("closed" if not generation
+                 else "of another process" if generation != fork_generation
+                 else "in use" if zraw_seen(&self.busy) else "idle")
+        bound, connected = self.endpoints() if generation else ((), ())
         ends = [f", bound to {end}" for end in bound]
         ends += [f", connected to {end}" for end in connected]
         return f"<zraw.Socket {type_name(self.type)} {state}{''.join(ends)}>"

@@ -4,7 +4,16 @@ from libc.errno cimport EBUSY, EFAULT, EINVAL
 from libc.stddef cimport size_t
 
 from zraw.error cimport fail
-from zraw.guard cimport to_int, to_size, zraw_give, zraw_take
+from zraw.guard cimport (
+    to_int,
+    to_size,
+    zraw_give,
+    zraw_put_bool,
+    zraw_put_long,
+    zraw_seen_bool,
+    zraw_seen_long,
+    zraw_take,
+)
 from zraw.libzmq cimport (
     EFSM,
     zmq_errno,
@@ -58,7 +67,8 @@ cdef class Timers:
 
     cdef int begin(self, str call) except -1:
         """Take the timers for a call, or raise; handlers may make calls, too."""
-        if self.executing and self.owner == PyThread_get_thread_ident():
+        if (zraw_seen_bool(&self.executing)
+                and zraw_seen_long(&self.owner) == PyThread_get_thread_ident()):
             return 0
         if not zraw_take(&self.busy, 1):
             fail(EBUSY, f"{call}: another thread is using the timers")
@@ -217,15 +227,15 @@ cdef class Timers:
         self.begin("Timers.execute()")
         if self.executing:
             return
-        self.owner = PyThread_get_thread_ident()
-        self.executing = True
+        zraw_put_long(&self.owner, PyThread_get_thread_ident())
+        zraw_put_bool(&self.executing, True)
         err = zmq_errno() if zmq_timers_execute(self.ptr) < 0 else 0
         for timer_id, interval in self.deferred.items():
             self.apply(timer_id, interval, "Timers.execute()")
         self.deferred.clear()
         error, self.error = self.error, None
-        self.executing = False
-        self.owner = 0
+        zraw_put_bool(&self.executing, False)
+        zraw_put_long(&self.owner, 0)
         self.end()
         if error is not None:
             raise error
