@@ -69,7 +69,6 @@ def test_parting__half_sent_message_and_reset(type, peer, how, linger):
 
 HWM = """
 REFUSED = zraw.version() < (4, 3, 6)
-context = zraw.Context()
 def pair(where):
     a, b = context.socket(zraw.ZMQ_PAIR), context.socket(zraw.ZMQ_PAIR)
     endpoint = b.bind(where)
@@ -88,6 +87,8 @@ def change(socket):
 
 a, b, _ = pair("inproc://stays")
 assert change(a) and change(b)
+a.close()
+b.close()
 for n in range(20):
     for where in ("tcp://127.0.0.1:*", f"inproc://{n}"):
         a, b, endpoint = pair(where)
@@ -100,11 +101,13 @@ for n in range(20):
         assert done == (where.startswith("tcp") or not REFUSED), where
         if n % 2:
             a.try_recv()   # which the other one only now hears of
+        a.close()
         b.close()
 late = context.socket(zraw.ZMQ_PAIR)
 late.bind("inproc://late")
 assert change(late)  # before its first connection all is well
-context.close(linger=0)
+late.close()
+end()
 """
 
 

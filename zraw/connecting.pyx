@@ -276,7 +276,7 @@ cdef class ConnectingSocket(GuardedSocket):
         if remote:
             context = self.context.ptr
             with nogil:
-                part(self.ptr, context)
+                part(self.ptr, context, 2)
         else:
             zraw_next(&partings)
         if self.type == DGRAM:
@@ -305,7 +305,7 @@ cdef class ConnectingSocket(GuardedSocket):
         elif socket_int(self.ptr, ZMQ_LINGER) == 0:
             context = self.context.ptr
             with nogil:
-                part(self.ptr, context)
+                part(self.ptr, context, 2)
         leave(self)
         forget_end(self, "connect", endpoint)
 
@@ -567,9 +567,9 @@ cdef class ConnectingSocket(GuardedSocket):
     cdef int spare_the_gone(self, str call) except -1:
         """See to it that peers that are leaving do not hear of a new HWM.
 
-        libzmq before 4.3.6 tells them even after their memory was freed.  Peers that
-        its threads have are gone for good after part(); of one over inproc that has
-        left, nobody knows when its thread notices.
+        libzmq before 4.3.6 tells them even after their memory was freed.  What its
+        own threads have of them is gone for good after part(); of one over inproc that
+        has left, nobody knows when its thread notices.
         """
         cdef void *context
         if HWM_REACHES_THE_LIVING:
@@ -581,7 +581,7 @@ cdef class ConnectingSocket(GuardedSocket):
             enter(self, call)
             context = self.context.ptr
             with nogil:
-                part(self.ptr, context)
+                part(self.ptr, context, 0)
             leave(self)
         return 0
 

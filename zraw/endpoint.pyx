@@ -117,23 +117,35 @@ cdef int visit(void *scratch, uint64_t thread) noexcept nogil:
     return 0
 
 
-cdef int part(void *socket, void *context) noexcept nogil:
-    """Let the connections of an endpoint go that was just given up.
+cdef int part(void *socket, void *context, int errands) noexcept nogil:
+    """Let connections go whose end libzmq's threads wait to be agreed to.
 
-    libzmq's threads ask the socket for its consent, and it gives it when it is next
-    used.  A connection that breaks before, with a message of several frames half on
-    its way, makes libzmq abort the process.
+    They ask the socket for its consent, and it gives it when it is next used.  A
+    connection that breaks before, with a message of several frames half on its way,
+    makes libzmq abort the process.
+
+    errands: how often its threads have to talk among themselves before they ask.
     """
-    cdef int threads = zmq_ctx_get(context, ZMQ_IO_THREADS), thread, _step, nothing = 0
-    cdef void *scratch = zmq_socket(context, ZMQ_DEALER)
+    cdef int threads = zmq_ctx_get(context, ZMQ_IO_THREADS), thread, step = 0
+    cdef int nothing = 0
+    cdef zmq_pollitem_t item
+    cdef size_t size = sizeof(item.fd)
+    cdef void *scratch
+    item.socket = NULL
+    item.events = ZMQ_POLLIN
+    if zmq_getsockopt(socket, ZMQ_FD, &item.fd, &size) < 0:
+        return 0  # a thread-safe socket: its messages are of one frame
+    scratch = zmq_socket(context, ZMQ_DEALER)
     if scratch == NULL:
         return 0
     zmq_setsockopt(scratch, ZMQ_LINGER, &nothing, sizeof(nothing))
-    # The listener tells the connections, they ask, they have heard the answer.
-    for _step in range(3):
+    while step < 100:
         for thread in range(min(threads, 64)):
             visit(scratch, <uint64_t> thread)
+        if step >= errands and zmq_poll(&item, 1, 0) <= 0:
+            break  # they have heard the last answer, and ask nothing any more
         socket_int(socket, ZMQ_EVENTS)
+        step += 1
     zmq_close(scratch)
     return 0
 

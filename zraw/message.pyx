@@ -281,7 +281,8 @@ cdef class Message:
         The message's own body is released.  Moving to itself does nothing.
 
         Raises: BufferError if views of one of the two are alive;
-            InvalidHandle (EFAULT) if one is closed.
+            InvalidHandle (EFAULT) if one is
+            closed; SocketInUse (EBUSY).
         """
         if source is self:
             look(self, "Message.move()")
@@ -310,7 +311,8 @@ cdef class Message:
         Copying from itself does nothing.
 
         Raises: BufferError if views of this message, or writable views of the
-            source, are alive; InvalidHandle (EFAULT) if one is closed.
+            source, are alive; InvalidHandle (EFAULT) if one is
+            closed; SocketInUse (EBUSY).
         """
         if source is self:
             look(self, "Message.copy()")
@@ -341,7 +343,8 @@ cdef class Message:
         The view is writable only on a message made by init_size() that was
         neither sent nor copied.  It keeps the message alive.
 
-        Raises: InvalidHandle (EFAULT) if the message is closed.
+        Raises: InvalidHandle (EFAULT) if the message is closed; SocketInUse (EBUSY)
+            while another call has it.
         """
         return memoryview(self)
 
@@ -350,7 +353,8 @@ cdef class Message:
 
         C call: zmq_msg_size()
 
-        Raises: InvalidHandle (EFAULT) if the message is closed.
+        Raises: InvalidHandle (EFAULT) if the message is closed; SocketInUse (EBUSY)
+            while another call has it.
         """
         look(self, "Message.size()")
         cdef size_t size = zmq_msg_size(&self.msg)
@@ -362,7 +366,8 @@ cdef class Message:
 
         C call: zmq_msg_more()
 
-        Raises: InvalidHandle (EFAULT) if the message is closed.
+        Raises: InvalidHandle (EFAULT) if the message is closed; SocketInUse (EBUSY)
+            while another call has it.
         """
         look(self, "Message.more()")
         cdef bint more = zmq_msg_more(&self.msg)
@@ -375,7 +380,8 @@ cdef class Message:
         C call: zmq_msg_get()
 
         Raises: InvalidArgument (EINVAL) for any other, and for ZMQ_SRCFD on a
-            message that came over no connection; InvalidHandle (EFAULT).
+            message that came over no connection; InvalidHandle (EFAULT);
+            SocketInUse (EBUSY).
         """
         cdef int which = to_int(property, "Message.get(): property")
         look(self, "Message.get()")
@@ -391,7 +397,8 @@ cdef class Message:
 
         C call: zmq_msg_set()
 
-        Raises: InvalidArgument (EINVAL) always; InvalidHandle (EFAULT).
+        Raises: InvalidArgument (EINVAL) always; InvalidHandle (EFAULT); SocketInUse
+            (EBUSY).
         """
         cdef int which = to_int(property, "Message.set(): property")
         cdef int wanted = to_int(value, "Message.set(): value")
@@ -412,7 +419,7 @@ cdef class Message:
             surrogate escapes.
 
         Raises: InvalidArgument (EINVAL) if the message has none of this name,
-            as after inproc; InvalidHandle (EFAULT).
+            as after inproc; InvalidHandle (EFAULT); SocketInUse (EBUSY).
         """
         cdef bytes key = c_string(name, "Message.gets(): name")
         look(self, "Message.gets()")
