@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from peers import is_hung_up_on
+
 MORE, LARGE, COMMAND = 1, 2, 4
 SIGNATURE = b"\xff" + bytes(7) + b"\1\x7f"  # as libzmq says it, for ZMTP 1
 PARTNERS = {
@@ -198,14 +200,7 @@ class Peer:
     def is_hung_up_on(self, seconds: float = SECONDS) -> bool:
         """Whether the other side closes the connection, whatever it says before."""
         self.socket.settimeout(seconds)
-        try:
-            while self.socket.recv(65536):
-                pass
-        except ConnectionError:
-            pass
-        except TimeoutError:
-            return False
-        return True
+        return is_hung_up_on(self.socket)
 
 
 def volley(

@@ -109,11 +109,19 @@ cdef int visit(void *scratch, uint64_t thread) noexcept nogil:
     cdef size_t size = sizeof(item.fd)
     item.socket = NULL
     item.events = ZMQ_POLLIN
-    if (zmq_setsockopt(scratch, ZMQ_AFFINITY, &affinity, sizeof(affinity)) == 0
-            and zmq_getsockopt(scratch, ZMQ_FD, &item.fd, &size) == 0
-            and zmq_connect(scratch, nowhere) == 0
-            and zmq_disconnect(scratch, nowhere) == 0):
-        zmq_poll(&item, 1, PATIENCE)
+    # A signal that comes meanwhile has its handler run afterwards.
+    while zmq_setsockopt(scratch, ZMQ_AFFINITY, &affinity, sizeof(affinity)) < 0:
+        if zmq_errno() != EINTR:
+            return 0
+    while zmq_connect(scratch, nowhere) < 0:
+        if zmq_errno() != EINTR:
+            return 0
+    while zmq_disconnect(scratch, nowhere) < 0:
+        if zmq_errno() != EINTR:
+            return 0
+    if zmq_getsockopt(scratch, ZMQ_FD, &item.fd, &size) == 0:
+        while zmq_poll(&item, 1, PATIENCE) < 0 and zmq_errno() == EINTR:
+            pass
     return 0
 
 
@@ -142,7 +150,7 @@ cdef int part(void *socket, void *context, int errands) noexcept nogil:
     while step < 100:
         for thread in range(min(threads, 64)):
             visit(scratch, <uint64_t> thread)
-        if step >= errands and zmq_poll(&item, 1, 0) <= 0:
+        if step >= errands and zmq_poll(&item, 1, 0) == 0:
             break  # they have heard the last answer, and ask nothing any more
         socket_int(socket, ZMQ_EVENTS)
         step += 1
