@@ -83,7 +83,7 @@ def test_socket__ten_thousand_connections_that_fail():
 )
 def test_socket__serves_while_others_hang_half_open(kind, mode):
     """Some say nothing, some half of something, some a byte now and then."""
-    options = {"HANDSHAKE_IVL": 1500}
+    options = {"HANDSHAKE_IVL": 4000}  # more than it takes to connect all of them
     with attacked(kind, mode, options=options) as (target, legit):
         before = files_of(target)
         slow = greeting() + ready(PARTNERS[kind])
@@ -92,7 +92,7 @@ def test_socket__serves_while_others_hang_half_open(kind, mode):
             peers = [
                 stack.enter_context(Peer(target.endpoint, first)) for first in said
             ]
-            wait_until(lambda: files_of(target) == before + 150)
+            wait_until(lambda: files_of(target) >= before + 150)
             for byte in slow[:20]:
                 for peer in peers[::5]:  # those that have said nothing yet
                     peer.try_send(bytes([byte]))
@@ -250,8 +250,8 @@ def test_monitor__tells_of_every_stranger():
         for _ in range(50):
             with Peer(target.endpoint, greeting(b"NONE")) as peer:
                 assert peer.is_hung_up_on()
-        # Accepted, failed, and the end.
-        wait_until(lambda: target.ask()["events"] == before + 150)
+        # Accepted, failed, and the end; the rightful peer may add to it.
+        wait_until(lambda: target.ask()["events"] >= before + 150)
 
 
 @pytest.mark.parametrize("number, kind", [*enumerate(PARTNERS)])

@@ -128,9 +128,6 @@ def test_send_multipart__no_peer_gets_a_part(net: Network, shape: str) -> None:
     for name, each in records.items():
         assert (each["torn"], each["doubles"]) == (0, 0), (name, each)
         assert each["runs"] <= 3, (name, each)  # there were so many connections
-    # Messages were under way; a PUB drops some anyway.
-    lost = {name: each["lost"] for name, each in records.items() if "PUB" not in name}
-    assert sum(lost.values()) > 0
 
 
 def test_connections__found_dead_in_time(net: Network) -> None:
