@@ -120,14 +120,26 @@ def test_patterns__on_a_slow_link(net: Network) -> None:
         assert scene.after["client"]["req"]["longest"] >= 0.1
 
 
+def lost_of(records: dict[str, dict[str, Any]]) -> int:
+    """How many messages died with connections; a PUB drops some anyway."""
+    return sum(each["lost"] for name, each in records.items() if "PUB" not in name)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_send_multipart__no_peer_gets_a_part(net: Network, shape: str) -> None:
     """Connections die amid messages, of either side."""
     with ExitStack() as stack:
-        records = Large(net, stack, shape).play(times=2)
+        large = Large(net, stack, shape)
+        records = large.play(times=2)
+        tries = 0
+        while not lost_of(records) and tries < 10:  # none was under way just then
+            tries += 1
+            records = large.play(times=2)
     for name, each in records.items():
         assert (each["torn"], each["doubles"]) == (0, 0), (name, each)
-        assert each["runs"] <= 3, (name, each)  # there were so many connections
+        # There were so many connections.
+        assert each["runs"] <= 3 + 2 * tries, (name, each)
+    assert lost_of(records) > 0
 
 
 def test_connections__found_dead_in_time(net: Network) -> None:

@@ -13,6 +13,7 @@ cdef class ConnectingSocket(GuardedSocket):
     cdef object __weakref__
 
     cdef str transport_of(self, object endpoint, str call)
+    cdef int link(self, str transport) except -1
     cdef int keep_reading(self, str call) except -1
     cdef int spare_the_gone(self, str call) except -1
     cdef object start_monitor(self, object endpoint, uint64_t events, int version,

@@ -205,6 +205,7 @@ cdef class ConnectingSocket(GuardedSocket):
         if transport == "wss" and self.wss_keys != 3 and zmq_has("WSS"):
             fail(EINVAL, f"bind({endpoint!r}): ZMQ_WSS_KEY_PEM and ZMQ_WSS_CERT_PEM "
                  "come first")  # libzmq would abort the process
+        self.link(transport)
         endpoint_call(self, zmq_bind, endpoint, "bind")
         self.detour &= ~<uint32_t> UNBOUND
         rc = zmq_getsockopt(self.ptr, ZMQ_LAST_ENDPOINT, last, &size)
@@ -227,6 +228,7 @@ cdef class ConnectingSocket(GuardedSocket):
         Raises: as bind().
         """
         cdef str transport = self.transport_of(endpoint, "connect()")
+        self.link(transport)
         endpoint_call(self, zmq_connect, endpoint, "connect")
         if transport == "udp":
             self.detour |= UDP
@@ -249,14 +251,16 @@ cdef class ConnectingSocket(GuardedSocket):
             # libzmq takes it, and aborts the process later: at the next send on a
             # DGRAM, and at the first message of several frames for a STREAM.
             fail(ENOCOMPATPROTO, f"{self.describe(call)}: {endpoint!r}")
-        if call == "bind()":
-            refuse_zap_endpoint(self.type, text, self.describe(call))
+        return transport
+
+    cdef int link(self, str transport) except -1:
+        """Note that it has connections now, or soon; see spare_the_gone()."""
         if transport != "inproc":
             self.linked = True
         elif not self.linked_inside:
             self.linked_inside = True
             self.partings_then = zraw_seen(&partings)
-        return transport
+        return 0
 
     def unbind(self, endpoint):
         """Stop accepting connections on an endpoint.

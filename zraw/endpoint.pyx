@@ -165,6 +165,8 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
     cdef str call = f"{name}({endpoint!r})"
     cdef const char *address = text
     cdef int rc, err = EINTR
+    if function == zmq_bind:
+        refuse_zap_endpoint(socket.type, text, socket.describe(call))
     enter(socket, call)
     if function == zmq_bind or function == zmq_connect:
         refuse_zap_abort(socket, call)

@@ -433,9 +433,9 @@ cdef class GuardedSocket:
             own = socket_int(ptr, ZMQ_LINGER) if exiting else -1
             if given and not 0 <= own < linger:
                 zmq_setsockopt(ptr, ZMQ_LINGER, &linger, sizeof(linger))
+            if self.linked_inside:
+                zraw_next(&partings)
             zmq_close(ptr)
-        if self.linked_inside:
-            zraw_next(&partings)
         return 0
 
     cdef int watch(self, Watcher watcher, bint on) except -1:

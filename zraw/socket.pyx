@@ -184,9 +184,9 @@ cdef class Socket(ConnectingSocket):
     def __dealloc__(self):
         if (self.ptr != NULL and self.generation == fork_generation
                 and not self.borrowed):
-            zmq_close(self.ptr)
             if self.linked_inside:
                 zraw_next(&partings)
+            zmq_close(self.ptr)
 
     @staticmethod
     def from_handle(Context context not None, address):
