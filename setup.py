@@ -131,7 +131,13 @@ DIRECTIVES = {
 setup(
     ext_modules=cythonize(
         [
-            Extension(f"zraw.{path.stem}", [f"zraw/{path.name}"], ["include"])
+            Extension(
+                f"zraw.{path.stem}",
+                [f"zraw/{path.name}"],
+                ["include"],
+                [("ZRAW_BUILD", None)],
+                depends=["include/zmq_compat.h", "include/zraw.h"],
+            )
             for path in sorted((ROOT / "zraw").glob("*.pyx"))
         ],
         compiler_directives=DIRECTIVES,

@@ -23,6 +23,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +116,12 @@ def read_profile(path: Path) -> Profile:
     return profile
 
 
-def run_callgrind(call: str, folder: str) -> list[Profile]:
-    """Profile a process that makes so many calls, and then so many."""
-    out = Path(folder, call)
-    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "-q"]
-    command += ["--dump-before=zmq_version", sys.executable, str(HERE / "workload.py")]
-    command += [call, *map(str, COUNTS)]
+def run_callgrind(command: Sequence[str], out: Path) -> list[Profile]:
+    """Profile what is done for each count between two zmq_version()."""
+    command = [
+        *("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "-q"),
+        *("--dump-before=zmq_version", *command),
+    ]
     done = subprocess.run(
         command,
         env=os.environ | ENVIRONMENT,
@@ -130,18 +131,23 @@ def run_callgrind(call: str, folder: str) -> list[Profile]:
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}:\n{done.stderr}")
-    marks = len(list(Path(folder).glob(f"{call}.*")))
+    marks = len(list(out.parent.glob(f"{out.name}.*")))
     first = marks - len(COUNTS) + 1  # an import may ask for the version, too
-    return [read_profile(Path(folder, f"{call}.{first + i}")) for i in range(1, 3)]
+    return [read_profile(Path(f"{out}.{first + i}")) for i in range(1, 3)]
+
+
+def per_call(few: Profile, many: Profile) -> Counts:
+    """What the calls took that the second profile has more than the first."""
+    return {
+        name: (getattr(many, name) - getattr(few, name)) / (COUNTS[-1] - COUNTS[-2])
+        for name in ("total", "zraw", "libzmq", "memory")
+    }
 
 
 def count_call(call: str, folder: str) -> Counts:
     """Instructions of one call, and of the loop around it."""
-    few, many = run_callgrind(call, folder)
-    each = {
-        name: (getattr(many, name) - getattr(few, name)) / (COUNTS[-1] - COUNTS[-2])
-        for name in ("total", "zraw", "libzmq", "memory")
-    }
+    command = [sys.executable, str(HERE / "workload.py"), call, *map(str, COUNTS)]
+    each = per_call(*run_callgrind(command, Path(folder, call)))
     rest = each["total"] - each["zraw"] - each["libzmq"] - each["memory"]
     return each | {"python": rest}
 

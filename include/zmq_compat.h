@@ -80,4 +80,10 @@ int zmq_disconnect_peer(void *s, uint32_t routing_id);
 #pragma weak zmq_ppoll
 #endif
 
+/*  zraw's own modules are linked to libzmq; what others compile reaches it through
+    zraw.  */
+#ifndef ZRAW_BUILD
+#include "zraw.h"
+#endif
+
 #endif

@@ -29,7 +29,8 @@ def test_complete__every_function_is_linked():
     """U is a symbol that the loader looks for, w one that may be absent."""
     linked = {}
     for extension in EXTENSIONS:
-        linked |= symbols(extension)
+        if not extension.name.startswith("capi."):  # it hands them out, unused
+            linked |= symbols(extension)
     assert {name for name, letter in linked.items() if letter in "Uw"} == WANTED
 
 

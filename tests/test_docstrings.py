@@ -19,6 +19,7 @@ NO_C_CALL = {
     "Tracker": "counts zraw's own pins",
     "Tracker.wait": "waits for zraw's own counter",
     "get_include": "is about files",
+    "get_library": "is about files",
     "live": "looks at zraw's own lists",
     "MonitorEvent": "is a record",
     "MonitorEventV2": "is a record",

@@ -58,7 +58,7 @@ try:
     )
     from zraw.inventory import live
     from zraw.library import errno as errno
-    from zraw.library import has, sleep, strerror, version
+    from zraw.library import get_library, has, sleep, strerror, version
     from zraw.message import Message
     from zraw.monitor import MonitorEvent, MonitorEventV2, recv_event, recv_event_v2
     from zraw.poller import Poller
@@ -132,6 +132,7 @@ __all__ = [
     "curve_keypair",
     "curve_public",
     "get_include",
+    "get_library",
     "has",
     "live",
     "poll",

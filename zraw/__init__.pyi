@@ -39,6 +39,7 @@ from zraw.error import TooManySockets as TooManySockets
 from zraw.error import ZMQError as ZMQError
 from zraw.inventory import live as live
 from zraw.library import errno as errno
+from zraw.library import get_library as get_library
 from zraw.library import has as has
 from zraw.library import sleep as sleep
 from zraw.library import strerror as strerror

@@ -15,6 +15,7 @@ from zraw.guard cimport (
     ZRAW_CLOSING,
     ZRAW_PARKED,
     GuardedSocket,
+    is_held,
     members,
     to_address,
     to_int,
@@ -295,17 +296,20 @@ cdef class Context:
         process forked after the context was made it does nothing either.
 
         Waits: for the threads inside calls, and for LINGER.
+        Raises: SocketInUse (EBUSY) if an extension holds one of the sockets.
         """
         cdef int milliseconds = -1
         if linger is not None:
             milliseconds = to_milliseconds(linger, "Context.close(): linger")
         if zraw_seen(&self.generation) != fork_generation:
             return
+        spare_held(self)
         close_sockets(self, linger is not None, milliseconds, False)
         with cython.critical_section(self):
             if not self.borrowed and self.ptr != NULL:
                 zmq_ctx_shutdown(self.ptr)
         while close_sockets(self, linger is not None, milliseconds, False):
+            spare_held(self)
             with nogil:
                 nap(500)
             PyErr_CheckSignals()
@@ -521,6 +525,17 @@ cdef int close_sockets(Context context, bint given, int linger,
             socket.shut(given, linger, exiting)
         context.open_sockets.discard(item)
     return left
+
+
+cdef int spare_held(Context context) except -1:
+    """Refuse to close the context while an extension holds one of its sockets.
+
+    It may do so for good; see zraw_socket_acquire() in zraw.h.
+    """
+    for item in members(context.open_sockets):
+        if is_held(&(<GuardedSocket> item).busy):
+            (<GuardedSocket> item).reject("Context.close()")
+    return 0
 
 
 def at_exit():

@@ -20,6 +20,7 @@ cdef extern from *:
     #endif
     #define ZRAW_CLOSING 0x80000000u  /* taken for good, by close() */
     #define ZRAW_PARKED 0x80000001u   /* its thread sleeps until the process ends */
+    #define ZRAW_HELD 0x10000u        /* one extension has taken it; see capi.pyx */
     /* threading.get_ident(), in one instruction where it is one. */
     #if defined(__GLIBC__) && defined(__x86_64__) && __GNUC__ >= 11
     #define zraw_this_thread() ((unsigned long)__builtin_thread_pointer())
@@ -41,11 +42,19 @@ cdef extern from *:
         /* Whoever arms the hook of a busy socket counts on its being seen next. */
         __atomic_fetch_sub(busy, 1, __ATOMIC_SEQ_CST);
     }
-    static inline int zraw_join(uint32_t *busy) {
+    static inline int zraw_join(uint32_t *busy, uint32_t as) {
         uint32_t seen = __atomic_load_n(busy, __ATOMIC_RELAXED);
         while (seen < ZRAW_CLOSING)
-            if (__atomic_compare_exchange_n(busy, &seen, seen + 1, 0,
+            if (__atomic_compare_exchange_n(busy, &seen, seen + as, 0,
                                             __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+                return 1;
+        return 0;
+    }
+    static inline int zraw_drop(uint32_t *busy) {
+        uint32_t seen = __atomic_load_n(busy, __ATOMIC_RELAXED);
+        while (ZRAW_HELD <= seen && seen < ZRAW_CLOSING)
+            if (__atomic_compare_exchange_n(busy, &seen, seen - ZRAW_HELD, 0,
+                                            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
                 return 1;
         return 0;
     }
@@ -67,8 +76,12 @@ cdef extern from *:
         return 1;
     }
     static inline void zraw_give(uint32_t *busy) { --*busy; }
-    static inline int zraw_join(uint32_t *busy) {
-        return *busy < ZRAW_CLOSING ? (++*busy, 1) : 0;
+    static inline int zraw_join(uint32_t *busy, uint32_t as) {
+        return *busy < ZRAW_CLOSING ? (*busy += as, 1) : 0;
+    }
+    static inline int zraw_drop(uint32_t *busy) {
+        return ZRAW_HELD <= *busy && *busy < ZRAW_CLOSING
+               ? (*busy -= ZRAW_HELD, 1) : 0;
     }
     static inline uint32_t zraw_arm(uint32_t *armed, uint32_t to) {
         uint32_t before = *armed;
@@ -82,6 +95,7 @@ cdef extern from *:
     const int ZRAW_SLICE  # milliseconds of a wait that signals do not interrupt
     const uint32_t ZRAW_CLOSING
     const uint32_t ZRAW_PARKED
+    const uint32_t ZRAW_HELD
     const bint FREE_THREADED "ZRAW_FREE_THREADED"
     unsigned long zraw_this_thread() noexcept nogil
     uint32_t zraw_seen(uint32_t *word) noexcept nogil
@@ -101,7 +115,8 @@ cdef extern from *:
     uint32_t zraw_next(uint32_t *number) noexcept nogil
     bint zraw_take(uint32_t *busy, uint32_t value) noexcept nogil
     void zraw_give(uint32_t *busy) noexcept nogil
-    bint zraw_join(uint32_t *busy) noexcept nogil
+    bint zraw_join(uint32_t *busy, uint32_t value) noexcept nogil
+    bint zraw_drop(uint32_t *busy) noexcept nogil
     uint32_t zraw_arm(uint32_t *armed, uint32_t to) noexcept nogil
     bint zraw_is_armed(uint32_t *armed) noexcept nogil
 
@@ -124,7 +139,7 @@ cdef uint32_t partings            # sockets that gave up a connection over inpro
 
 cdef class GuardedSocket:
     cdef void *ptr                # NULL: never opened, or closed
-    cdef uint32_t busy            # threads inside a call
+    cdef uint32_t busy            # threads inside a call, or one of ZRAW_CLOSING, ...
     cdef uint32_t generation      # fork_generation at opening; 0: not open
     cdef unsigned long thread     # that used it last, or that waits inside
     cdef readonly int type
@@ -185,6 +200,11 @@ cdef inline void leave(GuardedSocket socket) noexcept:
     zraw_give(&socket.busy)
     if zraw_is_armed(&socket.armed):
         tell(socket)
+
+
+cdef inline bint is_held(uint32_t *busy) noexcept:
+    """Tell whether an extension has taken the guard."""
+    return ZRAW_HELD <= zraw_seen(busy) < ZRAW_CLOSING
 
 
 cdef list members(object items)

@@ -233,7 +233,7 @@ cdef class GuardedSocket:
     cdef int refuse(self, str call) except -1:
         """Join, where the type allows it, or say why the guard was not to be had."""
         if (self.shared and zraw_seen(&self.generation) == fork_generation
-                and zraw_join(&self.busy)):
+                and zraw_join(&self.busy, 1)):
             return 0
         return self.reject(call)
 
@@ -243,7 +243,9 @@ cdef class GuardedSocket:
         if generation == fork_generation:
             if zraw_seen(&self.busy) == ZRAW_CLOSING:
                 fail(ENOTSOCK, f"{call}: the socket is being closed")
-            fail(EBUSY, f"{self.describe(call)}: another thread is using it")
+            who = "an extension holds it" if is_held(&self.busy) \
+                else "another thread is using it"
+            fail(EBUSY, f"{self.describe(call)}: {who}")
         if generation:
             fail_forked(self.describe(call))
         return fail(ENOTSOCK, f"{call}: the socket is closed" if self.type >= 0
@@ -394,7 +396,7 @@ cdef class GuardedSocket:
         if zraw_seen(&self.generation) != fork_generation:
             self.refuse("getsockopt(ZMQ_EVENTS)")
         if not zraw_take(&self.busy, 1) and not (
-                self.shared and zraw_join(&self.busy)):
+                self.shared and zraw_join(&self.busy, 1)):
             return -1
         events = socket_int(self.ptr, ZMQ_EVENTS)
         zraw_give(&self.busy)

@@ -1,5 +1,7 @@
 """What libzmq says of itself: version, capabilities, errno and its texts."""
 
+import os
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINTR
 from libc.stdint cimport int64_t
@@ -20,6 +22,33 @@ from zraw.libzmq cimport (
 )
 from zraw.option cimport c_string
 from zraw.process cimport monotonic_ns, nap
+
+cdef extern from *:
+    """
+    #include "zmq_compat.h"
+
+    #ifdef _WIN32
+    #include <windows.h>
+    static const char *zraw_library_path(void) {
+        static char path[1024];
+        HMODULE library;
+        DWORD size;
+        if (!GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS
+                                | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                                (const char *) zmq_version, &library))
+            return NULL;
+        size = GetModuleFileNameA(library, path, sizeof(path));
+        return size && size < sizeof(path) ? path : NULL;
+    }
+    #else
+    #include <dlfcn.h>
+    static const char *zraw_library_path(void) {
+        Dl_info found;
+        return dladdr((void *) zmq_version, &found) ? found.dli_fname : NULL;
+    }
+    #endif
+    """
+    const char *zraw_library_path()
 
 cdef tuple OLDEST = (4, 3, 2)
 
@@ -46,6 +75,15 @@ def version():
     cdef int major, minor, patch
     zmq_version(&major, &minor, &patch)
     return major, minor, patch
+
+
+def get_library():
+    """Return the path of the libzmq that zraw uses: for ctypes, cffi and the like.
+
+    It may be another file than that of the system; None where it cannot be told.
+    """
+    cdef const char *path = zraw_library_path()
+    return None if path == NULL else os.fsdecode(path)
 
 
 def has(capability):

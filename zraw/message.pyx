@@ -16,6 +16,7 @@ from zraw.error cimport fail, fail_draft
 from zraw.guard cimport (
     GuardedSocket,
     enter,
+    is_held,
     leave,
     to_flags,
     to_int,
@@ -116,7 +117,8 @@ cdef class Message:
         if not zraw_seen_bool(&self.live):
             fail(EFAULT, f"{call}: the message is closed")
         if zraw_seen(&self.busy) or not exports:
-            fail(EBUSY, f"{call}: the message is in use by another call")
+            who = "an extension" if is_held(&self.busy) else "another call"
+            fail(EBUSY, f"{call}: the message is in use by {who}")
         raise BufferError(f"{call}: the message has {exports} view(s) alive: "
                           "release them first")
 
@@ -528,7 +530,7 @@ cdef class Message:
         try:
             PyBuffer_FillInfo(view, self, zmq_msg_data(&self.msg),
                               zmq_msg_size(&self.msg), not self.writable, flags)
-            zraw_join(&self.exports)
+            zraw_join(&self.exports, 1)
         finally:
             unclaim(self)
 
