@@ -90,7 +90,7 @@ def entries() -> list[Entry]:
                 continue
             since = re.search(r"Since: libzmq ([\d.]+)", text)
             # The halves of Socket are one class to whoever uses it.
-            holder = {"ConnectingSocket": "Socket"}.get(owner, owner)
+            holder = re.sub("^(Connecting|Monitored)Socket$", "Socket", owner)
             found.append(
                 Entry(
                     f"{holder}.{name}" if indented else name,

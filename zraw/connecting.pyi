@@ -2,9 +2,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 from typing_extensions import Buffer
 
-from zraw.context import Context
-from zraw.guard import GuardedSocket
-from zraw.socket import Socket
+from zraw.monitoring import MonitoredSocket
 
 # fmt: off
 _Integer: TypeAlias = Literal[  # options that can be read, by their C types
@@ -21,9 +19,7 @@ _String: TypeAlias = Literal[  # C strings and CURVE keys
 ]
 # fmt: on
 
-class ConnectingSocket(GuardedSocket):
-    @property
-    def context(self) -> Context: ...
+class ConnectingSocket(MonitoredSocket):
     @overload
     def getsockopt(self, option: _Integer, type: None = None) -> int: ...
     @overload
@@ -51,25 +47,4 @@ class ConnectingSocket(GuardedSocket):
     def join(self, group: str | bytes) -> None: ...
     def leave(self, group: str | bytes) -> None: ...
     def get_peer_state(self, routing_id: Buffer) -> int: ...
-    @overload
-    def monitor(self, endpoint: str | bytes = "", events: int = 65535) -> Socket: ...
-    @overload
-    def monitor(self, endpoint: None, events: int = 65535) -> None: ...
-    @overload
-    def monitor_versioned(
-        self,
-        endpoint: str | bytes = "",
-        events: int = 131071,
-        event_version: int = 2,
-        type: int = 0,
-    ) -> Socket: ...
-    @overload
-    def monitor_versioned(
-        self,
-        endpoint: None,
-        events: int = 131071,
-        event_version: int = 2,
-        type: int = 0,
-    ) -> None: ...
-    def monitor_pipes_stats(self) -> None: ...
     def fileno(self) -> int: ...
