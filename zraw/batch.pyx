@@ -41,6 +41,7 @@ from zraw.libzmq cimport (
     zmq_send,
 )
 from zraw.message cimport Message, claimed, empty_message, unclaim
+from zraw.option cimport refuse_buffer
 from zraw.process cimport nap
 from zraw.receiving cimport LARGE, body, copy_memory, recv_frame
 from zraw.release cimport drain, pin
@@ -96,14 +97,7 @@ cdef int plan(GuardedSocket socket, frame_t *frame, object part, str call,
         PyObject_GetBuffer(part, frame.view, PyBUF_SIMPLE)
     except BaseException as error:
         PyMem_Free(frame.view)
-        if isinstance(error, TypeError):
-            raise TypeError(f"{name_of(call, index)}: bytes, a buffer or a Message, "
-                            f"not {type(part).__name__}"
-                            + (": encode it" if isinstance(part, str) else "")
-                            ) from None
-        if isinstance(error, BufferError):
-            raise BufferError(f"{name_of(call, index)}: {error}") from None
-        raise
+        refuse_buffer(error, part, name_of(call, index))
     frame.data = frame.view.buf
     if frame.view.len == 0:
         frame.data = <const char *> b""

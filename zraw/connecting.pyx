@@ -52,7 +52,13 @@ from zraw.libzmq cimport (
     zmq_unbind,
 )
 from zraw.monitoring cimport MonitoredSocket
-from zraw.option cimport c_string, get_option, option_name, set_option
+from zraw.option cimport (
+    c_string,
+    get_option,
+    option_name,
+    refuse_buffer,
+    set_option,
+)
 
 from zraw import library
 
@@ -381,12 +387,12 @@ cdef class ConnectingSocket(MonitoredSocket):
         """
         cdef Py_buffer view
         cdef int state, err
-        if isinstance(routing_id, str):
-            raise TypeError("get_peer_state(): routing_id: bytes or another buffer, "
-                            "not str: encode it")
         if <void *> zmq_socket_get_peer_state == NULL:
             fail_draft("get_peer_state()")
-        PyObject_GetBuffer(routing_id, &view, PyBUF_SIMPLE)
+        try:
+            PyObject_GetBuffer(routing_id, &view, PyBUF_SIMPLE)
+        except Exception as error:
+            refuse_buffer(error, routing_id, "get_peer_state(): routing_id")
         try:
             enter(self, "get_peer_state()")
             state = zmq_socket_get_peer_state(self.ptr, view.buf, view.len)

@@ -16,7 +16,7 @@ from zraw.libzmq cimport (
     zmq_z85_decode,
     zmq_z85_encode,
 )
-from zraw.option cimport c_string
+from zraw.option cimport c_string, refuse_buffer
 
 
 def z85_encode(data):
@@ -31,10 +31,10 @@ def z85_encode(data):
     cdef Py_buffer view
     cdef bytes text
     cdef int err = 0
-    if isinstance(data, str):
-        raise TypeError("z85_encode(): data: bytes or another buffer, not str: "
-                        "encode it")
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    except Exception as error:
+        refuse_buffer(error, data, "z85_encode(): data")
     try:
         # The NUL that libzmq adds goes where a bytes object has its own.
         text = PyBytes_FromStringAndSize(NULL, view.len // 4 * 5)

@@ -50,7 +50,7 @@ from zraw.libzmq cimport (
     zmq_msg_set_routing_id,
     zmq_msg_size,
 )
-from zraw.option cimport c_string, message_property
+from zraw.option cimport c_string, message_property, refuse_buffer
 from zraw.receiving cimport body, copy_memory, recv_frame
 from zraw.release cimport Tracker, drain, pin
 from zraw.sending cimport frame_t, send_frame
@@ -90,10 +90,10 @@ cdef class Message:
         cdef Py_buffer view
         if data is None:
             return
-        if isinstance(data, str):
-            raise TypeError("Message(): data: bytes or another buffer, not str: "
-                            "encode it")
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        except Exception as error:
+            refuse_buffer(error, data, "Message(): data")
         try:
             claim(self, "Message()")
             try:
@@ -164,12 +164,10 @@ cdef class Message:
         tracker: a Tracker that counts this message too.
 
         Copies: nothing, unless the interpreter is shutting down.
-        Raises: BufferError if the buffer is not contiguous; TypeError.
+        Raises: BufferError if the buffer is not contiguous (ValueError if that is
+            what it says, as NumPy does); TypeError.
         """
         cdef Message message = empty_message()
-        if isinstance(buffer, str):
-            raise TypeError("Message.init_data(): buffer: bytes or another buffer, "
-                            "not str: encode it")
         if on_free is not None and not callable(on_free):
             raise TypeError("Message.init_data(): on_free: None or a callable, not "
                             f"{type(on_free).__name__}")
@@ -193,10 +191,10 @@ cdef class Message:
         cdef int rc
         if <void *> zmq_msg_init_buffer == NULL:
             fail_draft("Message.init_buffer()")
-        if not PyObject_CheckBuffer(data):
-            raise TypeError("Message.init_buffer(): data: bytes or another buffer, "
-                            f"not {type(data).__name__}")
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        except Exception as error:
+            refuse_buffer(error, data, "Message.init_buffer(): data")
         rc = zmq_msg_init_buffer(&message.msg, view.buf, view.len)
         if rc < 0:
             zmq_msg_init(&message.msg)

@@ -194,6 +194,17 @@ cdef str message_property(int property):
     return f"ZMQ_{name}" if name else str(property)
 
 
+cdef int refuse_buffer(object error, object data, str what) except -1:
+    """Raise anew what PyObject_GetBuffer() raised, and name the argument."""
+    if isinstance(error, TypeError):
+        raise TypeError(f"{what}: bytes or another buffer, not {type(data).__name__}"
+                        + (": encode it" if isinstance(data, str) else "")) from None
+    if isinstance(error, (BufferError, ValueError)):  # the second is NumPy's
+        kind = BufferError if isinstance(error, BufferError) else ValueError
+        raise kind(f"{what}: {error}") from None
+    raise error
+
+
 cdef bytes c_string(object value, str what):
     """Return a str or bytes as the bytes of a C string."""
     cdef bytes text
@@ -298,14 +309,10 @@ cdef int set_option(GuardedSocket socket, int option, object value,
     else:
         if c_type == STRING or c_type == KEY and isinstance(value, str):
             value = c_string(value, f"{call}: value")
-        elif isinstance(value, str):
-            raise TypeError(f"{call}: value: bytes or another buffer, not str: "
-                            "encode it")
         try:
             PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
-        except TypeError:
-            raise TypeError(f"{call}: value: bytes or another buffer, not "
-                            f"{type(value).__name__}") from None
+        except Exception as error:
+            refuse_buffer(error, value, f"{call}: value")
         if c_type == KEY and view.len != 32 and view.len != 40:
             PyBuffer_Release(&view)
             raise ValueError(f"{call}: value: 32 raw bytes or 40 characters of Z85")

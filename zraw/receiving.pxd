@@ -26,4 +26,4 @@ cdef inline int recv_frame(GuardedSocket socket, zmq_msg_t *msg, int flags,
 cdef bytes body(zmq_msg_t *msg)
 cdef bytes recv_bytes(GuardedSocket socket, int flags, int *err, str call)
 cdef int copy_memory(void *target, const void *source, size_t size) except -1
-cdef int recv_buffer(GuardedSocket socket, object buffer, int flags) except -1
+cdef Py_ssize_t recv_buffer(GuardedSocket socket, object buffer, int flags) except -1

@@ -1,14 +1,17 @@
 """How a frame is taken from libzmq, and turned into bytes."""
 
 from cpython.buffer cimport (
+    PyBUF_FORMAT,
     PyBUF_SIMPLE,
     PyBUF_WRITABLE,
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
+from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR
-from libc.string cimport memcpy
+from libc.limits cimport INT_MAX
+from libc.string cimport memcpy, strchr
 
 from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport (
@@ -22,6 +25,7 @@ from zraw.libzmq cimport (
     zmq_msg_size,
     zmq_recv,
 )
+from zraw.option cimport refuse_buffer
 from zraw.release cimport drain
 
 cdef int get(void *ptr, void *argument, int flags) noexcept nogil:
@@ -85,25 +89,58 @@ cdef bytes recv_bytes(GuardedSocket socket, int flags, int *err, str call):
 cdef struct target_t:
     void *data
     size_t size
-    int received
+    size_t received
 
 
 cdef int get_into(void *ptr, void *argument, int flags) noexcept nogil:
     cdef target_t *target = <target_t *> argument
-    target.received = zmq_recv(ptr, target.data, target.size, flags)
-    return target.received
+    cdef zmq_msg_t msg
+    cdef int rc
+    if target.size < INT_MAX:
+        rc = zmq_recv(ptr, target.data, target.size, flags)
+        target.received = rc
+        return rc
+    # zmq_recv() would copy no more than its result can say.
+    zmq_msg_init(&msg)
+    if zmq_msg_recv(&msg, ptr, flags) < 0:
+        return -1
+    target.received = zmq_msg_size(&msg)
+    memcpy(target.data, zmq_msg_data(&msg), min(target.received, target.size))
+    zmq_msg_close(&msg)
+    return 0
 
 
-cdef int recv_buffer(GuardedSocket socket, object buffer, int flags) except -1:
+cdef int lend(object buffer, Py_buffer *view) except -1:
+    """Take memory to receive into; but not where Python's own pointers are."""
+    cdef int flags = PyBUF_SIMPLE | PyBUF_WRITABLE
+    cdef str text
+    try:
+        if not PyByteArray_CheckExact(buffer):
+            try:
+                PyObject_GetBuffer(buffer, view, flags | PyBUF_FORMAT)
+            except ValueError:  # NumPy cannot say what its times are
+                PyObject_GetBuffer(buffer, view, flags)
+        else:
+            PyObject_GetBuffer(buffer, view, flags)
+    except Exception as error:
+        if isinstance(error, TypeError):
+            raise TypeError("recv_into(): buffer: writable and contiguous: "
+                            f"{error}") from None
+        refuse_buffer(error, buffer, "recv_into(): buffer: writable and contiguous")
+    if view.format != NULL and strchr(view.format, c"O") != NULL:
+        text = (<bytes> view.format).decode("latin-1")
+        if "O" in "".join(text.split(":")[::2]):  # names stand between colons
+            PyBuffer_Release(view)
+            raise TypeError("recv_into(): buffer: its memory holds Python objects")
+    return 0
+
+
+cdef Py_ssize_t recv_buffer(GuardedSocket socket, object buffer, int flags) except -1:
     """Receive one frame into memory; return the frame's size."""
     cdef Py_buffer view
     cdef target_t target
     cdef int rc, err = 0
-    try:
-        PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
-    except (TypeError, BufferError) as error:
-        raise type(error)(f"recv_into(): buffer: writable and contiguous: {error}"
-                          ) from None
+    lend(buffer, &view)
     try:
         target.data = view.buf
         target.size = view.len

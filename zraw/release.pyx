@@ -34,6 +34,7 @@ from zraw.libzmq cimport (
     zmq_msg_init_data,
     zmq_msg_init_size,
 )
+from zraw.option cimport refuse_buffer
 from zraw.process cimport block_signals, fork_generation, monotonic_ns, nap
 
 import _thread
@@ -371,9 +372,9 @@ cdef int pin(zmq_msg_t *msg, object data, object on_free, Tracker tracker) excep
     pin.generation = fork_generation
     try:
         PyObject_GetBuffer(data, &pin.view, PyBUF_SIMPLE)
-    except BaseException:
+    except BaseException as error:
         PyMem_RawFree(pin)
-        raise
+        refuse_buffer(error, data, "Message.init_data(): buffer")
     if zraw_seen(&pins_generation) != fork_generation:
         with cython.critical_section(starting):  # another may be faster, and count
             if zraw_seen(&pins_generation) != fork_generation:

@@ -427,11 +427,13 @@ cdef class Socket(ConnectingSocket):
         C call: zmq_recv()
 
         buffer: writable and contiguous.  A longer frame is cut to fit, and its
-            rest is lost; the size returned is still the frame's.
+            rest is lost; the size returned is still the frame's, or 2147483647 if
+            that is more and the buffer has less.
         flags: ZMQ_DONTWAIT.
 
-        Waits, Raises: as recv(); BufferError or TypeError for a buffer that is not
-            writable or not contiguous.
+        Waits, Raises: as recv(); BufferError or TypeError (ValueError if that is what
+            it says, as NumPy does) for a buffer that is not writable or not
+            contiguous; TypeError for one that holds Python objects.
         """
         return recv_buffer(self, buffer, to_flags(flags, ZMQ_DONTWAIT, "recv_into()"))
 
