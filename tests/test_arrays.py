@@ -147,6 +147,17 @@ def test_to_frames__go_with_others(pair):
     assert same(arrays.recv_array(dealer), sent)
 
 
+def test_from_frames__holds_the_message_while_the_array_lives():
+    head, body = arrays.to_frames(numpy.arange(3))
+    part = arrays.from_frames(head, body)[1:]
+    with pytest.raises(BufferError):
+        body.close()
+    copy = arrays.from_frames(head, body, copy=True)
+    del part
+    body.close()
+    assert copy.tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "array, error, text",
     [
