@@ -175,7 +175,7 @@ def check(
             raise Malformed("shape: empty, and too large")
     except Malformed:
         raise
-    except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
         raise Malformed(f"header: {error}") from error
     return dtype, shape, order
 
@@ -191,8 +191,6 @@ def to_dtype(said: object, depth: int = 0) -> Dtype:
     if set(said) != {"names", "formats", "offsets", "itemsize"}:
         raise Malformed("dtype: has names, formats, offsets and an itemsize")
     names = to_list(said["names"])
-    if not all(isinstance(name, str) for name in names):
-        raise Malformed("names: text")
     formats = [to_dtype(one, depth + 1) for one in to_list(said["formats"])]
     offsets = [to_size(offset) for offset in to_list(said["offsets"])]
     if not len(names) == len(formats) == len(offsets):
@@ -222,7 +220,7 @@ def to_list(said: object) -> list[Any]:
 
 def to_size(said: object) -> int:
     # type(): True is an int, too.
-    if type(said) is not int or not 0 <= said < 2**63:
+    if type(said) is not int or said < 0:
         raise Malformed("sizes and offsets are whole numbers from 0 on")
     return said
 

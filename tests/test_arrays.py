@@ -116,12 +116,20 @@ def test_send_array__tracker_is_done_when_the_receiver_is(both):
     assert tracker.wait(5000)
 
 
+class Own(numpy.ndarray):
+    def reshape(self, *args, **kwargs):
+        raise AssertionError("asked for")
+
+    view = reshape
+
+
 def test_send_array__of_a_subclass_arrives_as_an_array(both, tmp_path):
     push, pull = both
     stored = numpy.memmap(tmp_path / "array", "<i4", "w+", shape=(2, 3))
     stored[:] = [[1, 2, 3], [4, 5, 6]]
     record = numpy.rec.array([(1, 2.5)], dtype=[("i", "<i4"), ("f", "<f8")])
-    for sent in (stored, record, numpy.ones((2, 2)).view(numpy.matrix)):
+    own, matrix = Own((2, 2), "<i4", bytes(16)), numpy.ones((2, 2)).view(numpy.matrix)
+    for sent in (stored, record, own, matrix):
         arrays.send_array(push, sent)
         received = arrays.recv_array(pull)
         assert type(received) is numpy.ndarray
