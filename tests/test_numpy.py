@@ -57,6 +57,16 @@ def both(pair):
     return pair(zraw.ZMQ_PUSH, zraw.ZMQ_PULL)
 
 
+def available():
+    """Bytes that a process can have without others being swapped out or killed."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    found = [int(line.split()[1]) for line in lines if line.startswith("MemAvail")]
+    return found[0] * 1024 if found else 0
+
+
 def address(array):
     return array.__array_interface__["data"][0]
 
@@ -99,8 +109,14 @@ def test_send__array_that_is_not_contiguous_is_refused(both, kind):
             array, lambda: freed.append(1), tracker
         ),
     }
-    for call in lend.values():
-        with pytest.raises(ValueError, match="C-contiguous"):
+    named = {
+        "send_many": "send_many\\(\\): item 0",
+        "Message": "Message\\(\\): data",
+        "init_data": "Message.init_data\\(\\): buffer",
+    }
+    for name, call in lend.items():
+        where = named.get(name, f"{name}\\(\\): ")
+        with pytest.raises(ValueError, match=f"^{where}.*C-contiguous"):
             call(push, STRIDED[kind])
     assert (freed, tracker.done, pull.try_recv()) == ([], True, None)
     push.send(numpy.ascontiguousarray(STRIDED[kind]))
@@ -260,10 +276,49 @@ def test_recv_into__refuses_an_array_and_takes_no_message(both, kind):
     if kind in ("every second", "backwards", "columns"):
         target = numpy.zeros((9, 9))[::2]
     push.send(b"1" * 16)
-    with pytest.raises(ValueError, match=r"C-contiguous|read-only"):
+    wrong = r"^recv_into\(\): buffer: .*(C-contiguous|read-only)"
+    with pytest.raises(ValueError, match=wrong):
         pull.recv_into(target)
     assert not target.any()
     assert pull.recv() == b"1" * 16
+
+
+@pytest.mark.parametrize(
+    "dtype", [object, [("a", "i4"), ("b", object)], [("O", "i4"), ("x", [("y", "O")])]]
+)
+def test_recv_into__refuses_memory_of_objects(both, dtype):
+    """A peer would write their addresses."""
+    push, pull = both
+    target = numpy.zeros(2, dtype)
+    before = target.tobytes()
+    push.send(b"\1" * 100)
+    for buffer in (target, memoryview(target)):
+        with pytest.raises(TypeError, match=r"recv_into\(\): .* holds Python objects"):
+            pull.recv_into(buffer)
+    assert target.tobytes() == before
+    assert pull.recv() == b"\1" * 100
+
+
+def test_recv_into__names_of_fields_are_no_objects(both):
+    push, pull = both
+    target = numpy.zeros(2, [("Old", "<i4"), ("x", [("O", "<i4")])])
+    push.send(bytes([1, 0, 0, 0] * 4))
+    assert pull.recv_into(target) == 16
+    assert target.tobytes() == bytes([1, 0, 0, 0] * 4)
+
+
+@pytest.mark.skipif(available() < 5 << 30, reason="less than 5 GiB of memory are free")
+def test_recv_into__more_than_2_gib(both):
+    push, pull = both
+    array = numpy.zeros((1 << 28) + 3)
+    array[[0, 1 << 28, -1]] = 1, 2, 3
+    target = numpy.zeros_like(array)
+    push.send(zraw.Message.init_data(array))
+    assert pull.recv_into(target) == array.nbytes == (1 << 31) + 24
+    assert target[[0, 1 << 28, -1]].tolist() == [1, 2, 3]
+    push.send(zraw.Message.init_data(array))
+    assert pull.recv_into(target[:10]) == (1 << 31) - 1  # as zmq_recv() says it
+    assert target[:2].tolist() == [1, 0]
 
 
 # ---- arrays that are views of a message
@@ -438,16 +493,6 @@ def test_msg_data__memory_stays_flat_over_200_rounds(way, transport, tmp_path):
     grown, unfreed = map(int, done.out.split())
     assert grown < 48, done  # MiB: three rounds of the 180 that were counted
     assert unfreed == 0
-
-
-def available():
-    """Bytes that a process can have without others being swapped out or killed."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0
-    found = [int(line.split()[1]) for line in lines if line.startswith("MemAvail")]
-    return found[0] * 1024 if found else 0
 
 
 @pytest.mark.skipif(available() < 3 << 30, reason="less than 3 GiB of memory are free")

@@ -387,13 +387,13 @@ cdef class ConnectingSocket(MonitoredSocket):
         """
         cdef Py_buffer view
         cdef int state, err
-        if <void *> zmq_socket_get_peer_state == NULL:
-            fail_draft("get_peer_state()")
         try:
             PyObject_GetBuffer(routing_id, &view, PyBUF_SIMPLE)
         except Exception as error:
             refuse_buffer(error, routing_id, "get_peer_state(): routing_id")
         try:
+            if <void *> zmq_socket_get_peer_state == NULL:
+                fail_draft("get_peer_state()")
             enter(self, "get_peer_state()")
             state = zmq_socket_get_peer_state(self.ptr, view.buf, view.len)
             err = zmq_errno() if state < 0 else 0

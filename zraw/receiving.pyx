@@ -2,6 +2,7 @@
 
 from cpython.buffer cimport (
     PyBUF_FORMAT,
+    PyBUF_ND,
     PyBUF_SIMPLE,
     PyBUF_WRITABLE,
     PyBuffer_Release,
@@ -98,7 +99,7 @@ cdef int get_into(void *ptr, void *argument, int flags) noexcept nogil:
     cdef int rc
     if target.size < INT_MAX:
         rc = zmq_recv(ptr, target.data, target.size, flags)
-        target.received = rc
+        target.received = <size_t> rc
         return rc
     # zmq_recv() would copy no more than its result can say.
     zmq_msg_init(&msg)
@@ -117,8 +118,8 @@ cdef int lend(object buffer, Py_buffer *view) except -1:
     try:
         if not PyByteArray_CheckExact(buffer):
             try:
-                PyObject_GetBuffer(buffer, view, flags | PyBUF_FORMAT)
-            except ValueError:  # NumPy cannot say what its times are
+                PyObject_GetBuffer(buffer, view, flags | PyBUF_ND | PyBUF_FORMAT)
+            except (BufferError, ValueError):  # NumPy cannot say what its times are
                 PyObject_GetBuffer(buffer, view, flags)
         else:
             PyObject_GetBuffer(buffer, view, flags)
