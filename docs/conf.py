@@ -36,7 +36,8 @@ project = "zraw"
 author = "The zraw developers"
 copyright = author
 release = version = zraw.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 # source:path is a file of the repository that is no page; see link_sources().
@@ -152,8 +153,8 @@ CLASSES = {name: value for name, value in vars(zraw).items() if inspect.isclass(
 WORD = re.compile(
     r'(?P<literal>b?"[^"\n]*"|`[^`]+`|ZMQ_\w+)'
     r"|(?P<c>\bzmq_\w+)\(\)"
-    r"|(?P<call>\b(?:[A-Z]\w+\.)?[a-z_]\w*)\(\)"
-    r"|(?P<name>\b[A-Z]\w+\b(?!\())"
+    r"|(?P<call>\b(?:\w+\.)*[a-z_]\w*)\(\)"
+    r"|(?:\bzraw\.)?(?P<name>\b[A-Z]\w+\b(?!\())"
     r"|(?P<special>[*_|\\`<>])"
 )
 
@@ -195,8 +196,9 @@ def mark_up(text, owner):
         if match["call"]:
             found = find_call(match["call"], owner)
             return f":py:{found[0]}:`{word} <{found[1]}>`" if found else f"``{word}``"
-        if word in CLASSES and word != owner:
-            return f":py:{role_of(CLASSES[word])}:`{word} <zraw.{word}>`"
+        name = match["name"]
+        if name in CLASSES and name != owner:
+            return f":py:{role_of(CLASSES[name])}:`{name} <zraw.{name}>`"
         return word
 
     return WORD.sub(replace, text)
@@ -285,47 +287,36 @@ class Table(Directive):
         return node.children
 
 
-# The order is that of the man pages.
+# What a function belongs to, by how its name begins; the first that fits.
 SUBJECTS = {
-    "Contexts": ("zmq_ctx_",),
-    "Messages": ("zmq_msg_",),
-    "Polling": ("zmq_poll", "zmq_ppoll"),
-    "Proxies": ("zmq_proxy",),
-    "Timers, counters, stopwatches": ("zmq_timers_", "zmq_atomic", "zmq_stopwatch"),
-    "Keys": ("zmq_curve_", "zmq_z85_"),
-    "The library": (
-        "zmq_errno",
-        "zmq_strerror",
-        "zmq_version",
-        "zmq_has",
-        "zmq_sleep",
-    ),
-    "Sockets": ("zmq_",),
+    "contexts": ("zmq_ctx_",),
+    "messages": ("zmq_msg_",),
+    "polling": ("zmq_poll", "zmq_ppoll"),
+    "proxies": ("zmq_proxy",),
+    "timers": ("zmq_timers_", "zmq_atomic_counter_", "zmq_stopwatch_"),
+    "keys": ("zmq_curve_", "zmq_z85_"),
+    "library": ("zmq_errno", "zmq_strerror", "zmq_version", "zmq_has", "zmq_sleep"),
+    "sockets": ("zmq_",),
 }
 
 
+def subject_of(function):
+    return next(
+        subject for subject, begin in SUBJECTS.items() if function.startswith(begin)
+    )
+
+
 class Functions(Table):
-    """Every C function, its Python name, and the program that shows it."""
+    """The C functions of a subject, their Python names, and programs that show them."""
+
+    required_arguments = 1
 
     def lines(self):
-        left = api_map.declared()
         known = api_map.entries()
-        found = {}
-        for subject, prefixes in SUBJECTS.items():
-            found[subject] = [name for name in left if name.startswith(prefixes)]
-            left = [name for name in left if name not in found[subject]]
-        lines = []
-        for subject in ["Contexts", "Sockets", *SUBJECTS]:
-            names = found.pop(subject, [])
-            if names:
-                lines += [
-                    f"## {subject}",
-                    "",
-                    "| C | Python | program |",
-                    "|---|---|---|",
-                ]
-                lines += [self.row(name, known) for name in names]
-                lines.append("")
+        lines = ["| C | Python | |", "|---|---|---|"]
+        for function in api_map.declared():
+            if subject_of(function) == self.arguments[0]:
+                lines.append(self.row(function, known))
         return lines
 
     def row(self, function, known):
@@ -333,7 +324,7 @@ class Functions(Table):
         role = "meth" if "." in entry.name else "func"
         role = "class" if entry.name in CLASSES else role
         program = program_of(function)
-        link = f"[{Path(program).name}](source:{program})" if program else ""
+        link = f"[program](source:{program})" if program else ""
         draft = " (draft)" if entry.draft else ""
         target = f"{{py:{role}}}`{entry.name} <zraw.{entry.name}>`"
         return f"| `{function}`{draft} | {target} | {link} |"
