@@ -54,6 +54,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!zraw\b)[A-Za-z_.]+"),
     (r"py:(class|obj|data)", r"zraw\.aio\.(base|patterns|pubsub|readable|reqrep)\..*"),
 ]
+linkcheck_ignore = ["source:"]
 linkcheck_timeout = 20
 linkcheck_retries = 2
 
