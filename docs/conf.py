@@ -77,7 +77,7 @@ repository = os.environ.get("ZRAW_DOCS_REPOSITORY", "")
 
 # What pages include from outside this folder.
 INCLUDED = {"CHANGELOG.md": "changelog.md"}
-LINK = re.compile(r"(?<!!)(\[[^\]\n]*\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(?<!!)(\[[^\]]*\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
 
 def rewrite_links(app, docname, source):
