@@ -3,6 +3,7 @@
 The handler is a ZMQ_REP of the same context, bound to inproc://zeromq.zap.01.
 """
 
+import contextlib
 import threading
 
 import zraw
@@ -12,16 +13,16 @@ handler = ctx.socket(zraw.ZMQ_REP)
 handler.bind("inproc://zeromq.zap.01")
 
 
-def decide(times):
-    for _ in range(times):
-        version, request, *_, name, password = handler.recv_multipart()
-        good = (name, password) == (b"admin", b"open sesame")
-        status, text = (b"200", b"OK") if good else (b"400", b"No")
-        handler.send_multipart([version, request, status, text, name, b""])
-    handler.close()
+def decide():
+    with handler, contextlib.suppress(zraw.ContextTerminated):
+        while True:
+            version, request, *_, name, password = handler.recv_multipart()
+            good = (name, password) == (b"admin", b"open sesame")
+            status, text = (b"200", b"OK") if good else (b"400", b"No")
+            handler.send_multipart([version, request, status, text, name, b""])
 
 
-thread = threading.Thread(target=decide, args=(2,))
+thread = threading.Thread(target=decide)
 thread.start()
 with ctx:
     pull = ctx.socket(zraw.ZMQ_PULL)
@@ -36,6 +37,7 @@ with ctx:
             names = iter(lambda: zraw.recv_event(reader).name, None)
             print(password, next(name for name in names if "HANDSHAKE" in name))
         push.close()
+    ctx.shutdown()
     thread.join()
 
 # prints:

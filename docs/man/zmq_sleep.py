@@ -10,8 +10,8 @@ def on_alarm(number, frame):
 
 
 signal.signal(signal.SIGALRM, on_alarm)
-signal.setitimer(signal.ITIMER_REAL, 0.05)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
     zraw.sleep(60)
 except TimeoutError:
     print("woken up")

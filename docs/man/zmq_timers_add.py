@@ -7,7 +7,7 @@ import zraw
 
 with zraw.Timers() as timers:
     names = {}
-    for name, interval in (("slow", 20), ("fast", 5)):
+    for name, interval in (("slow", 60_000), ("fast", 5)):
         names[timers.add(interval, lambda timer: print(names[timer]))] = name
     print(len(timers), "timers")
     zraw.poll([], timers.timeout())
