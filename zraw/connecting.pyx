@@ -322,11 +322,13 @@ cdef class ConnectingSocket(MonitoredSocket):
         return routing_id
 
     def disconnect_peer(self, routing_id):
-        """Break the connection to a peer of a ZMQ_SERVER or ZMQ_PEER.
+        """Give up a peer of a ZMQ_SERVER or ZMQ_PEER.
 
         C call: zmq_disconnect_peer() (draft)
 
         routing_id: 1 to 2**32 - 1, as connect_peer() or Message.routing_id() gave it.
+
+        The connection itself may stay: libzmq gives up the queues alone.
 
         Raises: HostUnreachable (EHOSTUNREACH) if no peer has it; NotSupported
             (ENOTSUP) on other types, or without libzmq's draft API; NotASocket
