@@ -11,7 +11,7 @@ import pytest
 
 import zraw
 from conftest import run_child
-from zraw import aio
+from zraw import aio, capi
 
 DOCS = Path(__file__).parents[1] / "docs"
 TOLD = [
@@ -94,6 +94,9 @@ def public() -> set[str]:
         for kind in value.__mro__[:-1]:
             inner = [key for key in vars(kind) if not key.startswith("_")]
             names.update(f"zraw.{name}.{key}" for key in inner)
+    names |= {
+        f"zraw.capi.{key}" for key, x in vars(capi).items() if inspect.isbuiltin(x)
+    }
     return names | {f"zraw.aio.{name}" for name in aio.__all__}
 
 
