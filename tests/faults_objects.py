@@ -143,7 +143,7 @@ def given_up(fault, before):
     return WORKS if gone or fault.function not in names else NotImplemented
 
 
-@scenario(judge=given_up, memory=False)
+@scenario(judge=given_up, memory=False, depth=2)
 def unbind(stage: Stage):
     pull = stage.socket(zraw.ZMQ_PULL)
     name = pull.bind("tcp://127.0.0.1:*")
@@ -152,7 +152,7 @@ def unbind(stage: Stage):
         pull.unbind(name)
 
 
-@scenario(judge=given_up, memory=False)
+@scenario(judge=given_up, memory=False, depth=2)
 def disconnect(stage: Stage):
     push, name = stage.socket(zraw.ZMQ_PUSH), "ipc:///dev/null/nobody"
     push.connect(name)
