@@ -49,7 +49,7 @@ WSS = """
 
 static void *find(const char *name)
 {
-    return dlsym(dlopen("libzmq.so.5", RTLD_LAZY | RTLD_NOLOAD), name);
+    return dlsym(dlopen("LIBZMQ", RTLD_LAZY | RTLD_NOLOAD), name);
 }
 
 int zmq_has(const char *what)
@@ -255,5 +255,5 @@ refused_with(zraw.ProtocolNotSupported, "wss://127.0.0.1:*")
 pull, push = push, pull
 end()
 """,
-        compiled(WSS, tmp_path),
+        compiled(WSS.replace("LIBZMQ", str(zraw.get_library())), tmp_path),
     )
