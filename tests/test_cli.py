@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import zraw
-from zraw import cli
+from zraw import cli_info
 
 HERE = Path(__file__).parent
 
@@ -40,17 +40,17 @@ def test_info__tells_versions_and_capabilities():
     running = ".".join(map(str, zraw.version()))
     assert rows["libzmq"].startswith(f"{running} running, {zraw.ZMQ_VERSION_MAJOR}.")
     assert ("curve" in rows["has"].split()) is zraw.has("curve")
-    assert rows["security"] == cli.security(zraw.version())
+    assert rows["security"] == cli_info.security(zraw.version())
     assert rows["draft"].split()[-1] == ("yes" if zraw.has("draft") else "no")
 
 
 def test_info__names_the_known_holes():
     """Of the oldest libzmq that is supported, and of what Debian has."""
-    old, new = cli.security((4, 3, 2)), cli.security((4, 3, 4))
+    old, new = cli_info.security((4, 3, 2)), cli_info.security((4, 3, 4))
     assert "libzmq 4.3.2 has CVE-2020-15166 " in old and old.endswith("4.3.3 or newer")
     assert new == "no hole is known of libzmq 4.3.4"
     listed = (HERE.parent / "SECURITY.md").read_text()
-    known = {hole for holes in cli.HOLES.values() for hole in holes}
+    known = {hole for holes in cli_info.HOLES.values() for hole in holes}
     assert known == set(re.findall(r"CVE-\d+-\d+", listed))
 
 
@@ -173,7 +173,7 @@ def test_perf__ctrl_c_ends_it_cleanly(arguments):
     assert process.stderr is not None
     # -X importtime names every import: after perf's own the measuring begins.
     for line in process.stderr:
-        if line.rstrip().endswith("zraw.cli"):
+        if line.rstrip().endswith("zraw.perf"):
             break
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
