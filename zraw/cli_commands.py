@@ -46,7 +46,7 @@ def run_send(options: argparse.Namespace) -> int:
         side.attach(socket)
         deadline = Deadline(options.timeout)
         if peers is not None:
-            peers.wait_for(number, deadline)
+            peers.wait_for(number, deadline, kind)
         elif number:
             talk.wait_for_subscribers(socket, number, deadline)
         for frames in at_intervals(shown(messages, options), options.interval):
@@ -100,7 +100,7 @@ def run_recv(options: argparse.Namespace) -> int:
     """Print each message."""
     kind = socket_type("recv", options.type)
     if kind == "DISH" and not options.group:
-        raise UsageError("a DISH needs --group, at least one")
+        raise UsageError("DISH needs --group, at least one")
     if options.group and kind != "DISH":
         raise UsageError(f"--group is for DISH, not {kind}")
     side = Side(options, kind)
@@ -169,7 +169,7 @@ def run_request(options: argparse.Namespace) -> int:
         asker = Asker(context, side, options.timeout)
         for question in at_intervals(questions, options.interval):
             output.write(asker.ask(question, options.retries, output))
-        output.flush()
+            output.flush()  # the next question may take its time
         # All is answered: nothing has to be delivered any more.
         asker.socket.close(linger=0)
     return 0

@@ -77,7 +77,7 @@ class Option:
             )
         self.value = value
 
-    def values(self) -> Iterator[str | bytes | int]:
+    def values(self) -> Iterator[Any]:
         """The value as each type that an option can have: zraw refuses the others."""
         yield self.value
         try:
@@ -97,8 +97,10 @@ class Option:
         set_it: Callable[[int, Any], None]
         if isinstance(where, zraw.Socket):
             set_it = where.setsockopt
-        else:  # set_ext(), for strings, is a draft
-            set_it = where.set_ext if self.name in CONTEXT_STRINGS else where.set
+        elif self.name in CONTEXT_STRINGS:
+            set_it = where.set_ext  # a draft
+        else:
+            set_it = where.set
         for value in self.values():
             try:
                 return set_it(self.number, value)

@@ -233,8 +233,3 @@ class Deadline:
 
     def over(self, what: str) -> TimeOverError:
         return TimeOverError(f"--timeout: {what} in {self.seconds or 0:g} s")
-
-
-def is_thread_safe(socket: zraw.Socket) -> bool:
-    """Whether it is of those that poll() does not take."""
-    return bool(socket.getsockopt(zraw.ZMQ_THREAD_SAFE))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 
 import zraw
 from zraw.cli_errors import CommandError, UsageError
 from zraw.cli_frames import Output
-from zraw.cli_sockets import Deadline, Side, is_thread_safe, milliseconds, say
+from zraw.cli_sockets import Deadline, Side, milliseconds, say
 
 # Neither waits for subscribers, nor could it: nobody shakes hands there.
 WITHOUT_HANDSHAKE = ("udp:", "pgm:", "epgm:", "norm:")
+# zmq_poll() does not take them.
+THREAD_SAFE = {
+    *("SERVER", "CLIENT", "RADIO", "DISH", "GATHER", "SCATTER", "PEER", "CHANNEL"),
+}
+JOINING = 0.1  # seconds: nothing tells a RADIO that a group of a new peer has come
 
 
 # ---- receiving
@@ -24,7 +31,7 @@ def receive(
     output: flushed before it waits; when its reader has gone, that is the end.
     """
     deadline = Deadline(seconds)
-    if is_thread_safe(socket):
+    if kind in THREAD_SAFE:
         return receive_draft(socket, kind, deadline, output)
     while (frames := socket.try_recv_multipart()) is None:
         if not wait(socket, deadline, output):
@@ -82,7 +89,7 @@ def send(
     try:
         if kind == "RADIO" and group is None:
             if len(frames) != 2:
-                raise CommandError("a RADIO needs --group, or group and body: 2 frames")
+                raise CommandError("RADIO needs --group, or two frames: group and body")
             group, frames = frames[0].decode(errors="surrogateescape"), frames[1:]
         if len(frames) > 1:
             socket.send_multipart(frames)
@@ -100,12 +107,12 @@ def send(
         raise Deadline(seconds).over(nobody) from None
     except zraw.HostUnreachable:
         raise CommandError(
-            f"{kind}: no peer is called {frames[0]!r}; its name is the first frame"
+            f"the first frame names no peer of the {kind}: {os.fsdecode(frames[0])!r}"
         ) from None
     except zraw.InvalidArgument:
         if len(frames) == 1:
             raise
-        raise CommandError(f"a {kind} sends messages of one frame") from None
+        raise CommandError(f"{kind} sends messages of one frame") from None
 
 
 # ---- who is there
@@ -165,7 +172,7 @@ class PeerCount:
         self.count = 0
         self.failed = 0  # handshakes, whose connections will be counted as ended
 
-    def wait_for(self, number: int, deadline: Deadline) -> None:
+    def wait_for(self, number: int, deadline: Deadline, kind: str) -> None:
         waiting(number, "peer")
         while self.count < number:
             if not wait(self.reader, deadline, None):
@@ -181,6 +188,8 @@ class PeerCount:
                 self.count = max(self.count - 1, 0)
         self.socket.monitor(None)
         self.reader.close()
+        if kind == "RADIO":
+            time.sleep(JOINING)
 
 
 def discard_subscriptions(socket: zraw.Socket) -> None:
