@@ -90,7 +90,8 @@ class Side:
         self.name = name
         self.bind_to, self.connect_to = given("bind"), given("connect")
         self.options = [Option(text) for text in given("option")]
-        self.topics, self.groups = given("subscribe"), given("group")
+        self.topics = given("subscribe")
+        self.groups = given("group") if name == "DISH" else []
         receives = name == "SUB" or (name == "XSUB" and options.command == "recv")
         if receives and not self.topics:
             self.topics = [""]
