@@ -44,6 +44,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if not status and sys.stdout is not None:
+            sys.stdout.flush()  # while somebody looks at errors
+        super().exit(status, message)
+
     def parse_known_args(  # type: ignore[override]
         self, args: Any = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
@@ -141,28 +146,16 @@ def add_linger(parser: argparse.ArgumentParser) -> None:
 
 
 def add_format(parser: argparse.ArgumentParser, raw: bool) -> None:
-    kinds = parser.add_mutually_exclusive_group()
-    kinds.add_argument(
-        "--hex",
-        dest="format",
-        action="store_const",
-        const="hex",
-        help="hexadecimal, with a space between frames",
-    )
-    kinds.add_argument(
-        "--json",
-        dest="format",
-        action="store_const",
-        const="json",
-        help="an array of strings for each message",
-    )
+    kinds = {
+        "hex": "hexadecimal, with a space between frames",
+        "json": "an array of strings for each message",
+    }
     if raw:
-        kinds.add_argument(
-            "--raw",
-            dest="format",
-            action="store_const",
-            const="raw",
-            help="the bytes, with nothing between and after them",
+        kinds["raw"] = "the bytes, with nothing between and after them"
+    group = parser.add_mutually_exclusive_group()
+    for name, about in kinds.items():
+        group.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=about
         )
     parser.add_argument(
         "--separator",
@@ -443,11 +436,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stderr is not None and sys.stderr.isatty():
             complain("")  # after the terminal's ^C
     except BrokenPipeError:
-        pass  # whoever read the output has seen enough
+        code = 1  # whoever read the output has seen enough
     except CommandError as error:
         code = error.code
         complain(f"zraw: error: {error}")
     except (MemoryError, OSError) as error:
+        code = 1
         complain(f"zraw: error: {reason(error)}")
     finally:  # argparse's SystemExit, too
         if code:

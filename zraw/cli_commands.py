@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import zraw
-from zraw import cli_talk as talk
 from zraw.cli_errors import CommandError, TimeOverError, UsageError
 from zraw.cli_frames import Format, Output, chosen_format, inputs
 from zraw.cli_sockets import Deadline, Side, opened, say, socket_type
+from zraw.cli_talk import Talker, to_wait_for
 
 Answer = Callable[[list[bytes]], list[bytes]]
 
@@ -33,26 +33,23 @@ def run_send(options: argparse.Namespace) -> int:
     if options.group is not None and kind != "RADIO":
         raise UsageError(f"--group is for RADIO, not {kind}")
     side = Side(options, kind)
-    number = talk.to_wait_for(options.wait_for, side)
+    number = to_wait_for(options.wait_for, side)
     messages = inputs(options, chosen_format(options))
     if kind == "PUB" and number:
         side.name = "XPUB"  # which sees who subscribes, and is the same to a SUB
-    # A ROUTER would drop in silence what is for nobody.
-    defaults = {"ROUTER_MANDATORY": 1} if kind == "ROUTER" else {}
+    publishes = side.name == "XPUB"
     with opened(options, side) as context:
-        socket = side.make(context, defaults)
-        publishes = side.name == "XPUB"
-        peers = talk.PeerCount(socket) if number and not publishes else None
-        side.attach(socket)
+        talker = Talker(context, side, watched=bool(number and not publishes))
         deadline = Deadline(options.timeout)
-        if peers is not None:
-            peers.wait_for(number, deadline, kind)
+        if publishes:
+            talker.wait_for_subscribers(number, deadline)
         elif number:
-            talk.wait_for_subscribers(socket, number, deadline)
+            talker.wait_for_peers(number, deadline)
         for frames in at_intervals(shown(messages, options), options.interval):
-            talk.send(socket, kind, frames, options.timeout, group=options.group)
+            talker.send(frames, options.timeout, group=options.group)
             if publishes:
-                talk.discard_subscriptions(socket)
+                talker.discard()
+        talker.end(options.linger)
     return 0
 
 
@@ -106,10 +103,9 @@ def run_recv(options: argparse.Namespace) -> int:
     side = Side(options, kind)
     output = Output(chosen_format(options))
     with opened(options, side) as context:
-        socket = side.make(context, {})
-        side.attach(socket)
+        talker = Talker(context, side)
         for _ in turns(options.count):
-            frames, _ = talk.receive(socket, kind, options.timeout, output)
+            frames, _ = talker.receive(options.timeout, output)
             output.write(frames)
         output.flush()
     return 0
@@ -123,12 +119,7 @@ class Asker:
 
     def __init__(self, context: zraw.Context, side: Side, seconds: float | None):
         self.context, self.side, self.seconds = context, side, seconds
-        self.socket = self.opened()
-
-    def opened(self) -> zraw.Socket:
-        socket = self.side.make(self.context, {})
-        self.side.attach(socket)
-        return socket
+        self.talker = Talker(context, side)
 
     def ask(self, question: list[bytes], retries: int, output: Output) -> list[bytes]:
         """Return the answer.
@@ -143,14 +134,14 @@ class Asker:
                 if not left:
                     raise
                 say(f"no answer in {self.seconds:g} s; asking again")
-                self.socket.close(linger=0)
-                self.socket = self.opened()
+                self.talker.socket.close(linger=0)
+                self.talker = Talker(self.context, self.side)
         raise AssertionError("the last try returns or raises")
 
     def ask_once(self, question: list[bytes], output: Output) -> list[bytes]:
         envelope = [b""] if self.side.name == "DEALER" else []
-        talk.send(self.socket, self.side.name, envelope + question, self.seconds)
-        answer, _ = talk.receive(self.socket, self.side.name, self.seconds, output)
+        self.talker.send(envelope + question, self.seconds)
+        answer, _ = self.talker.receive(self.seconds, output)
         if envelope and answer[:1] == envelope:
             return answer[1:]
         return answer
@@ -170,8 +161,6 @@ def run_request(options: argparse.Namespace) -> int:
         for question in at_intervals(questions, options.interval):
             output.write(asker.ask(question, options.retries, output))
             output.flush()  # the next question may take its time
-        # All is answered: nothing has to be delivered any more.
-        asker.socket.close(linger=0)
     return 0
 
 
@@ -184,13 +173,13 @@ def run_reply(options: argparse.Namespace) -> int:
     side = Side(options, kind)
     answer = chosen_answer(options, chosen_format(options))
     with opened(options, side) as context:
-        socket = side.make(context, {})
-        side.attach(socket)
+        talker = Talker(context, side)
         for _ in turns(options.count):
-            frames, peer = talk.receive(socket, kind, options.timeout)
+            frames, peer = talker.receive(options.timeout)
             start = envelope_length(frames) if kind == "ROUTER" else 0
             reply = frames[:start] + answer(frames[start:])
-            talk.send(socket, kind, reply, options.timeout, routing_id=peer)
+            talker.send(reply, options.timeout, routing_id=peer)
+        talker.end(options.linger)
     return 0
 
 

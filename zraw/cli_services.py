@@ -10,10 +10,10 @@ import os
 
 import zraw
 from zraw import cli_certificates as certificates
-from zraw import cli_talk as talk
 from zraw.cli_errors import CommandError, UsageError
 from zraw.cli_frames import Format, Output
 from zraw.cli_sockets import Deadline, Side, opened, socket_type
+from zraw.cli_talk import wait
 
 # ---- proxy
 
@@ -86,7 +86,7 @@ def run_monitor(options: argparse.Namespace) -> int:
             if number == options.count:
                 break
             deadline = Deadline(options.timeout)
-            if not talk.wait(reader, deadline, output):
+            if not wait([reader], deadline, output):
                 raise deadline.over("no event came")
             event = zraw.recv_event(reader)
             now = datetime.datetime.now().strftime("%H:%M:%S.%f")[:-3]

@@ -214,9 +214,13 @@ def close_in_time(context: zraw.Context, linger: float) -> None:
     start = time.monotonic()
     context.close(linger=milliseconds(linger))
     if linger and time.monotonic() - start >= linger:
-        raise TimeOverError(
-            f"--linger: {linger:g} s are over, and what was not sent is dropped"
-        )
+        raise linger_is_over(linger)
+
+
+def linger_is_over(linger: float) -> TimeOverError:
+    return TimeOverError(
+        f"--linger: {linger:g} s are over, and what was not sent is dropped"
+    )
 
 
 class Deadline:

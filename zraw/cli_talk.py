@@ -1,4 +1,4 @@
-"""One message, of any type of socket: wait for it, take it, send it."""
+"""A socket that talks: wait for peers, send a message, wait for one, and end well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import zraw
 from zraw.cli_errors import CommandError, UsageError
 from zraw.cli_frames import Output
-from zraw.cli_sockets import Deadline, Side, milliseconds, say
+from zraw.cli_sockets import Deadline, Side, linger_is_over, milliseconds, say
 
 # Neither waits for subscribers, nor could it: nobody shakes hands there.
 WITHOUT_HANDSHAKE = ("udp:", "pgm:", "epgm:", "norm:")
@@ -20,28 +20,223 @@ THREAD_SAFE = {
 JOINING = 0.1  # seconds: nothing tells a RADIO that a group of a new peer has come
 
 
-# ---- receiving
+class Watch:
+    """What the monitor of a socket tells: who has come, and who may not."""
+
+    EVENTS = (
+        zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+        | zraw.ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        | zraw.ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+        | zraw.ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+        | zraw.ZMQ_EVENT_DISCONNECTED
+        | zraw.ZMQ_EVENT_MONITOR_STOPPED
+    )
+
+    def __init__(self, socket: zraw.Socket, is_client: bool) -> None:
+        self.reader = socket.monitor(events=self.EVENTS)
+        self.is_client = is_client
+        self.peers = 0
+        self.failed = 0  # handshakes, whose connections will be counted as ended
+        self.stopped = False
+
+    def look(self) -> None:
+        """Take all events; a client that is refused never comes again."""
+        while self.reader.poll(0):
+            event, _, value, address = zraw.recv_event(self.reader)
+            if event == zraw.ZMQ_EVENT_MONITOR_STOPPED:
+                self.stopped = True
+                return
+            if event == zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+                self.peers += 1
+            elif event != zraw.ZMQ_EVENT_DISCONNECTED:
+                self.failed += 1
+            elif self.failed:
+                self.failed -= 1
+            else:
+                self.peers = max(self.peers - 1, 0)
+            if event == zraw.ZMQ_EVENT_HANDSHAKE_FAILED_AUTH and self.is_client:
+                raise CommandError(f"{address} refuses this client: status {value}")
 
 
-def receive(
-    socket: zraw.Socket, kind: str, seconds: float | None, output: Output | None = None
-) -> tuple[list[bytes], int]:
-    """Return a message, and the routing id of who has sent it, or 0.
+class Talker:
+    """A socket of a side, with its endpoints.
 
-    output: flushed before it waits; when its reader has gone, that is the end.
+    watched: whether peers will be counted; a client is watched in any case.
     """
-    deadline = Deadline(seconds)
-    if kind in THREAD_SAFE:
-        return receive_draft(socket, kind, deadline, output)
-    while (frames := socket.try_recv_multipart()) is None:
-        if not wait(socket, deadline, output):
-            raise deadline.over("no message came")
-    return frames, 0
+
+    def __init__(
+        self, context: zraw.Context, side: Side, watched: bool = False
+    ) -> None:
+        self.kind = side.name
+        # A ROUTER would drop in silence what is for nobody.
+        defaults = {"ROUTER_MANDATORY": 1} if self.kind == "ROUTER" else {}
+        self.socket = side.make(context, defaults)
+        is_client = side.security.is_client
+        watched = watched or is_client
+        self.watch = Watch(self.socket, is_client) if watched else None
+        side.attach(self.socket)
+
+    # ---- receiving
+
+    def receive(
+        self, seconds: float | None, output: Output | None = None
+    ) -> tuple[list[bytes], int]:
+        """Return a message, and the routing id of who has sent it, or 0.
+
+        output: flushed before it waits; when its reader has gone, that is the end.
+        """
+        if self.kind in THREAD_SAFE:
+            return self.receive_draft(seconds, output)
+        frames = self.socket.try_recv_multipart()
+        if frames is not None:
+            return frames, 0
+        deadline = Deadline(seconds)
+        while (frames := self.socket.try_recv_multipart()) is None:
+            if not self.wait(deadline, output):
+                raise deadline.over("no message came")
+        return frames, 0
+
+    def wait(self, deadline: Deadline, output: Output | None = None) -> bool:
+        """Wait for a message, or for news of the peers; return False if time is up."""
+        return (
+            wait(
+                [self.socket, *([self.watch.reader] if self.watch else [])],
+                deadline,
+                output,
+            )
+            and self.look()
+        )
+
+    def look(self) -> bool:
+        if self.watch is not None:
+            self.watch.look()
+        return True
+
+    def receive_draft(
+        self, seconds: float | None, output: Output | None
+    ) -> tuple[list[bytes], int]:
+        """receive() for the types that zmq_poll() does not take."""
+        message = zraw.Message()
+        if not self.socket.try_recv_msg(message):
+            if output is not None:
+                output.flush()
+            deadline = Deadline(seconds)
+            self.socket.setsockopt(zraw.ZMQ_RCVTIMEO, deadline.left())
+            try:
+                self.socket.recv_msg(message)
+            except zraw.Again:
+                self.look()
+                raise deadline.over("no message came") from None
+        if self.kind == "DISH":
+            return [message.group().encode(), bytes(message)], 0
+        return [bytes(message)], message.routing_id()
+
+    # ---- sending
+
+    def send(
+        self,
+        frames: list[bytes],
+        seconds: float | None,
+        group: str | None = None,
+        routing_id: int = 0,
+    ) -> None:
+        """Send a message, when there is room for it.
+
+        group: of a ZMQ_RADIO; without it the first frame is one.
+        """
+        self.look()
+        self.socket.setsockopt(zraw.ZMQ_SNDTIMEO, milliseconds(seconds))
+        try:
+            if self.kind == "RADIO" and group is None:
+                if len(frames) != 2:
+                    raise CommandError(
+                        "RADIO needs --group, or group and body: 2 frames"
+                    )
+                group, frames = os.fsdecode(frames[0]), frames[1:]
+            if len(frames) > 1:
+                self.socket.send_multipart(frames)
+            elif group is not None or routing_id:
+                message = zraw.Message(frames[0])
+                if group is not None:
+                    message.set_group(group)
+                else:
+                    message.set_routing_id(routing_id)
+                self.socket.send(message)
+            else:
+                self.socket.send(frames[0])
+        except zraw.Again:
+            self.look()
+            nobody = "no peer could take the message"
+            raise Deadline(seconds).over(nobody) from None
+        except zraw.HostUnreachable:
+            name = os.fsdecode(frames[0])
+            raise CommandError(
+                f"the first frame names no peer of the {self.kind}: {name!r}"
+            ) from None
+        except zraw.InvalidArgument:
+            if len(frames) == 1:
+                raise
+            raise CommandError(f"{self.kind} sends messages of one frame") from None
+
+    def discard(self) -> None:
+        """Take what nobody reads here: a ZMQ_XPUB keeps each subscription."""
+        while self.socket.try_recv() is not None:
+            pass
+
+    # ---- who is there
+
+    def wait_for_subscribers(self, number: int, deadline: Deadline) -> None:
+        """Wait until so many connections of a ZMQ_XPUB have subscribed to something."""
+        self.socket.setsockopt(zraw.ZMQ_XPUB_VERBOSE, True)
+        tell(number, "subscriber")
+        topics: dict[int, set[bytes]] = {}
+        message = zraw.Message()
+        while len(topics) < number:
+            if not self.socket.try_recv_msg(message):
+                if not self.wait(deadline):
+                    came = f"only {len(topics)} of {number} subscribers came"
+                    raise deadline.over(came)
+                continue
+            connection, said = message.get(zraw.ZMQ_SRCFD), bytes(message)
+            if said[:1] == b"\1":
+                topics.setdefault(connection, set()).add(said[1:])
+            elif said[:1] == b"\0" and connection in topics:
+                topics[connection].discard(said[1:])
+                if not topics[connection]:
+                    del topics[connection]
+
+    def wait_for_peers(self, number: int, deadline: Deadline) -> None:
+        assert self.watch is not None
+        tell(number, "peer")
+        while self.watch.peers < number:
+            if not wait([self.watch.reader], deadline):
+                raise deadline.over(f"only {self.watch.peers} of {number} peers came")
+            self.watch.look()
+        if self.kind == "RADIO":
+            time.sleep(JOINING)
+
+    # ---- the end
+
+    def end(self, linger: float) -> None:
+        """Close the socket, and see to it that all was sent, as far as one can see."""
+        if self.watch is None:
+            return  # close_in_time() does it
+        start = time.monotonic()
+        self.socket.close(linger=milliseconds(linger))
+        deadline = Deadline(linger + 1)
+        while not self.watch.stopped and wait([self.watch.reader], deadline):
+            self.watch.look()
+        if linger and time.monotonic() - start >= linger:
+            raise linger_is_over(linger)
 
 
-def wait(socket: zraw.Socket, deadline: Deadline, output: Output | None) -> bool:
-    """Wait for a message; return False if none came in time."""
-    items: list[tuple[zraw.Socket | int, int]] = [(socket, zraw.ZMQ_POLLIN)]
+def wait(
+    sockets: list[zraw.Socket], deadline: Deadline, output: Output | None = None
+) -> bool:
+    """Wait for something to be received; return False if time is up."""
+    items: list[tuple[zraw.Socket | int, int]] = [
+        (socket, zraw.ZMQ_POLLIN) for socket in sockets
+    ]
     if output is not None:
         output.flush()
         items.append((output.fd, zraw.ZMQ_POLLERR))
@@ -49,73 +244,6 @@ def wait(socket: zraw.Socket, deadline: Deadline, output: Output | None) -> bool
     if output is not None and any(item == output.fd for item, _ in ready):
         raise BrokenPipeError
     return bool(ready)
-
-
-def receive_draft(
-    socket: zraw.Socket, kind: str, deadline: Deadline, output: Output | None
-) -> tuple[list[bytes], int]:
-    """receive() for the types that zmq_poll() does not take."""
-    message = zraw.Message()
-    if not socket.try_recv_msg(message):
-        if output is not None:
-            output.flush()
-        socket.setsockopt(zraw.ZMQ_RCVTIMEO, deadline.left())
-        try:
-            socket.recv_msg(message)
-        except zraw.Again:
-            raise deadline.over("no message came") from None
-    if kind == "DISH":
-        return [message.group().encode(), bytes(message)], 0
-    return [bytes(message)], message.routing_id()
-
-
-# ---- sending
-
-
-def send(
-    socket: zraw.Socket,
-    kind: str,
-    frames: list[bytes],
-    seconds: float | None,
-    *,
-    group: str | None = None,
-    routing_id: int = 0,
-) -> None:
-    """Send a message, when there is room for it.
-
-    group: of a ZMQ_RADIO; without it the first frame is one.
-    """
-    socket.setsockopt(zraw.ZMQ_SNDTIMEO, milliseconds(seconds))
-    try:
-        if kind == "RADIO" and group is None:
-            if len(frames) != 2:
-                raise CommandError("RADIO needs --group, or two frames: group and body")
-            group, frames = frames[0].decode(errors="surrogateescape"), frames[1:]
-        if len(frames) > 1:
-            socket.send_multipart(frames)
-        elif group is not None or routing_id:
-            message = zraw.Message(frames[0])
-            if group is not None:
-                message.set_group(group)
-            else:
-                message.set_routing_id(routing_id)
-            socket.send(message)
-        else:
-            socket.send(frames[0])
-    except zraw.Again:
-        nobody = "no peer could take the message"
-        raise Deadline(seconds).over(nobody) from None
-    except zraw.HostUnreachable:
-        raise CommandError(
-            f"the first frame names no peer of the {kind}: {os.fsdecode(frames[0])!r}"
-        ) from None
-    except zraw.InvalidArgument:
-        if len(frames) == 1:
-            raise
-        raise CommandError(f"{kind} sends messages of one frame") from None
-
-
-# ---- who is there
 
 
 def to_wait_for(asked: int | None, side: Side) -> int:
@@ -129,70 +257,6 @@ def to_wait_for(asked: int | None, side: Side) -> int:
     return asked
 
 
-def waiting(number: int, what: str) -> None:
+def tell(number: int, what: str) -> None:
     if sys.stderr is not None and sys.stderr.isatty():
         say(f"waiting for {number} {what}{'s' if number > 1 else ''}")
-
-
-def wait_for_subscribers(socket: zraw.Socket, number: int, deadline: Deadline) -> None:
-    """Wait until so many connections of a ZMQ_XPUB have subscribed to something."""
-    socket.setsockopt(zraw.ZMQ_XPUB_VERBOSE, True)
-    waiting(number, "subscriber")
-    topics: dict[int, set[bytes]] = {}
-    message = zraw.Message()
-    while len(topics) < number:
-        if not socket.try_recv_msg(message):
-            if not wait(socket, deadline, None):
-                raise deadline.over(f"only {len(topics)} of {number} subscribers came")
-            continue
-        connection = message.get(zraw.ZMQ_SRCFD)
-        said = bytes(message)
-        if said[:1] == b"\1":
-            topics.setdefault(connection, set()).add(said[1:])
-        elif said[:1] == b"\0" and connection in topics:
-            topics[connection].discard(said[1:])
-            if not topics[connection]:
-                del topics[connection]
-
-
-class PeerCount:
-    """The peers of a socket, by its monitor, which begins before it connects."""
-
-    EVENTS = (
-        zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED
-        | zraw.ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-        | zraw.ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-        | zraw.ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
-        | zraw.ZMQ_EVENT_DISCONNECTED
-    )
-
-    def __init__(self, socket: zraw.Socket) -> None:
-        self.reader = socket.monitor(events=self.EVENTS)
-        self.socket = socket
-        self.count = 0
-        self.failed = 0  # handshakes, whose connections will be counted as ended
-
-    def wait_for(self, number: int, deadline: Deadline, kind: str) -> None:
-        waiting(number, "peer")
-        while self.count < number:
-            if not wait(self.reader, deadline, None):
-                raise deadline.over(f"only {self.count} of {number} peers came")
-            event = zraw.recv_event(self.reader).event
-            if event == zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-                self.count += 1
-            elif event != zraw.ZMQ_EVENT_DISCONNECTED:
-                self.failed += 1
-            elif self.failed:
-                self.failed -= 1
-            else:
-                self.count = max(self.count - 1, 0)
-        self.socket.monitor(None)
-        self.reader.close()
-        if kind == "RADIO":
-            time.sleep(JOINING)
-
-
-def discard_subscriptions(socket: zraw.Socket) -> None:
-    """Take what nobody reads here: an ZMQ_XPUB keeps it all."""
-    while socket.try_recv() is not None:
-        pass
