@@ -29,6 +29,13 @@ def refused(there):
     return Done(1, b"", f"zraw: error: {there} refuses this client: status 400\n")
 
 
+def refused_or_dropped(done, there):
+    """By whether libzmq, here or there, sees first that the mechanisms differ."""
+    why = "no common mechanism, or type of socket"
+    said = f"zraw: error: {there} refuses this client: {why}\n"
+    return done in (DROPPED, Done(1, b"", said))
+
+
 @pytest.fixture
 def there(tmp_path):
     return f"ipc://{tmp_path}/s"
@@ -191,7 +198,7 @@ def test_curve__plain_sockets_of_zraw_understand_it(sock, keys, there):
     # Whoever takes another's key for the server's, or none, gets nowhere.
     wrong = (*to[:-1], keys / "mallory", "--linger", 0.5)
     assert run(*wrong) == DROPPED
-    assert run(*to[:5], "--linger", 0.5) == DROPPED
+    assert refused_or_dropped(run(*to[:5], "--linger", 0.5), there)
     assert public != certificates.load_public(os.fspath(keys / "mallory"))
     assert pull.try_recv() is None
 
@@ -239,20 +246,21 @@ def test_curve__both_sides_of_a_proxy(keys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "peer"),
     [
-        ("send", "PUSH"),  # nobody has typed a line yet, but then:
-        ("send", "PUSH", "--wait-for", 1, "x"),
-        ("recv", "SUB"),
-        ("request", "REQ", "x"),
-        ("reply", "REP", "--echo"),
+        (("send", "PUSH"), "PULL"),
+        (("send", "PUSH", "--wait-for", 1, "x"), "PULL"),
+        (("send", "PUSH", "--count", 100_000, "x"), "PULL"),
+        (("recv", "SUB"), "XPUB"),
+        (("request", "REQ", "x"), "REP"),
+        (("reply", "REP", "--echo"), "REQ"),
     ],
 )
 def test_main__client_that_is_refused_does_not_wait_for_ever(
-    keys, sock, there, command
+    keys, there, command, peer
 ):
     server = ("--bind", there, "--certificate", keys / "server")
-    with started("recv", "PULL", *server, "--allow", keys / "alice"):
+    with started("monitor", peer, *server, "--allow", keys / "alice"):
         client = (*command, "--connect", there, "--server-key", keys / "server")
         assert run(*client, stdin=b"x\n") == refused(there)
 
@@ -274,7 +282,7 @@ def test_plain__users_and_passwords_by_files(users, there):
     with started("recv", "PULL", *server, "--count", 2) as recv:
         to = ("send", "PUSH", "--connect", there)
         assert run(*to, "--plain", users / "is-not-bob", "x") == refused(there)
-        assert run(*to, "--linger", 0.5, "x") == DROPPED
+        assert refused_or_dropped(run(*to, "--linger", 0.5, "x"), there)
         assert run(*to, "--plain", users / "is-alice", "1").code == 0
         assert run(*to, "--plain", users / "is-bob", "2").code == 0
         assert recv.end() == Done(0, b"1\n2\n", "")

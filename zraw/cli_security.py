@@ -85,11 +85,6 @@ class Security:
         self.domain = f"zraw-{prefix}"
 
     @property
-    def is_client(self) -> bool:
-        """Whether a server may refuse it for good."""
-        return self.server_key is not None or self.plain is not None
-
-    @property
     def asks_handler(self) -> bool:
         return self.users is not None or self.keys is not None
 

@@ -86,7 +86,7 @@ def run_monitor(options: argparse.Namespace) -> int:
             if number == options.count:
                 break
             deadline = Deadline(options.timeout)
-            if not wait([reader], deadline, output):
+            if not wait(reader, deadline, output=output):
                 raise deadline.over("no event came")
             event = zraw.recv_event(reader)
             now = datetime.datetime.now().strftime("%H:%M:%S.%f")[:-3]

@@ -20,8 +20,15 @@ THREAD_SAFE = {
 JOINING = 0.1  # seconds: nothing tells a RADIO that a group of a new peer has come
 
 
+# After these libzmq drops what is for that server, and does not go there again.
+FOR_GOOD = {
+    zraw.ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: "status {value}",
+    zraw.ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: "no common mechanism, or type of socket",
+}
+
+
 class Watch:
-    """What the monitor of a socket tells: who has come, and who may not."""
+    """What the monitor of a socket tells: who has come, and whether it is refused."""
 
     EVENTS = (
         zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED
@@ -40,7 +47,7 @@ class Watch:
         self.stopped = False
 
     def look(self) -> None:
-        """Take all events; a client that is refused never comes again."""
+        """Take all events."""
         while self.reader.poll(0):
             event, _, value, address = zraw.recv_event(self.reader)
             if event == zraw.ZMQ_EVENT_MONITOR_STOPPED:
@@ -54,14 +61,15 @@ class Watch:
                 self.failed -= 1
             else:
                 self.peers = max(self.peers - 1, 0)
-            if event == zraw.ZMQ_EVENT_HANDSHAKE_FAILED_AUTH and self.is_client:
-                raise CommandError(f"{address} refuses this client: status {value}")
+            if self.is_client and event in FOR_GOOD:
+                why = FOR_GOOD[event].format(value=value)
+                raise CommandError(f"{address} refuses this client: {why}")
 
 
 class Talker:
     """A socket of a side, with its endpoints.
 
-    watched: whether peers will be counted; a client is watched in any case.
+    watched: whether peers will be counted; what only connects is watched in any case.
     """
 
     def __init__(
@@ -71,9 +79,9 @@ class Talker:
         # A ROUTER would drop in silence what is for nobody.
         defaults = {"ROUTER_MANDATORY": 1} if self.kind == "ROUTER" else {}
         self.socket = side.make(context, defaults)
-        is_client = side.security.is_client
-        watched = watched or is_client
-        self.watch = Watch(self.socket, is_client) if watched else None
+        # Of a socket that binds, too, nobody knows whom an event is about.
+        is_client = not side.bind_to
+        self.watch = Watch(self.socket, is_client) if watched or is_client else None
         side.attach(self.socket)
 
     # ---- receiving
@@ -98,19 +106,18 @@ class Talker:
 
     def wait(self, deadline: Deadline, output: Output | None = None) -> bool:
         """Wait for a message, or for news of the peers; return False if time is up."""
-        return (
-            wait(
-                [self.socket, *([self.watch.reader] if self.watch else [])],
-                deadline,
-                output,
-            )
-            and self.look()
-        )
+        if not wait(self.socket, deadline, also=self.reader, output=output):
+            return False
+        self.look()
+        return True
 
-    def look(self) -> bool:
+    def look(self) -> None:
         if self.watch is not None:
             self.watch.look()
-        return True
+
+    @property
+    def reader(self) -> zraw.Socket | None:
+        return None if self.watch is None else self.watch.reader
 
     def receive_draft(
         self, seconds: float | None, output: Output | None
@@ -144,30 +151,42 @@ class Talker:
 
         group: of a ZMQ_RADIO; without it the first frame is one.
         """
-        self.look()
-        self.socket.setsockopt(zraw.ZMQ_SNDTIMEO, milliseconds(seconds))
+        deadline = None
+        while not self.try_send(frames, group, routing_id):
+            deadline = deadline or Deadline(seconds)
+            if not self.wait_for_room(deadline):
+                raise deadline.over("no peer could take the message")
+            self.look()
+
+    def wait_for_room(self, deadline: Deadline) -> bool:
+        """Wait until a message can be sent, or for news; return False if time is up."""
+        if self.kind in THREAD_SAFE:
+            time.sleep(0.01)
+            return deadline.left() != 0
+        return wait(self.socket, deadline, zraw.ZMQ_POLLOUT, also=self.reader)
+
+    def try_send(self, frames: list[bytes], group: str | None, routing_id: int) -> bool:
+        """Send a message; return False if there is no room."""
         try:
             if self.kind == "RADIO" and group is None:
                 if len(frames) != 2:
                     raise CommandError(
-                        "RADIO needs --group, or group and body: 2 frames"
+                        "RADIO needs --group, or two frames: group, body"
                     )
                 group, frames = os.fsdecode(frames[0]), frames[1:]
             if len(frames) > 1:
-                self.socket.send_multipart(frames)
+                self.socket.send_multipart(frames, zraw.ZMQ_DONTWAIT)
             elif group is not None or routing_id:
                 message = zraw.Message(frames[0])
                 if group is not None:
                     message.set_group(group)
                 else:
                     message.set_routing_id(routing_id)
-                self.socket.send(message)
+                self.socket.send(message, zraw.ZMQ_DONTWAIT)
             else:
-                self.socket.send(frames[0])
+                self.socket.send(frames[0], zraw.ZMQ_DONTWAIT)
         except zraw.Again:
-            self.look()
-            nobody = "no peer could take the message"
-            raise Deadline(seconds).over(nobody) from None
+            return False
         except zraw.HostUnreachable:
             name = os.fsdecode(frames[0])
             raise CommandError(
@@ -177,6 +196,7 @@ class Talker:
             if len(frames) == 1:
                 raise
             raise CommandError(f"{self.kind} sends messages of one frame") from None
+        return True
 
     def discard(self) -> None:
         """Take what nobody reads here: a ZMQ_XPUB keeps each subscription."""
@@ -209,7 +229,7 @@ class Talker:
         assert self.watch is not None
         tell(number, "peer")
         while self.watch.peers < number:
-            if not wait([self.watch.reader], deadline):
+            if not wait(self.watch.reader, deadline):
                 raise deadline.over(f"only {self.watch.peers} of {number} peers came")
             self.watch.look()
         if self.kind == "RADIO":
@@ -224,19 +244,24 @@ class Talker:
         start = time.monotonic()
         self.socket.close(linger=milliseconds(linger))
         deadline = Deadline(linger + 1)
-        while not self.watch.stopped and wait([self.watch.reader], deadline):
+        while not self.watch.stopped and wait(self.watch.reader, deadline):
             self.watch.look()
         if linger and time.monotonic() - start >= linger:
             raise linger_is_over(linger)
 
 
 def wait(
-    sockets: list[zraw.Socket], deadline: Deadline, output: Output | None = None
+    socket: zraw.Socket,
+    deadline: Deadline,
+    events: int = zraw.ZMQ_POLLIN,
+    *,
+    also: zraw.Socket | None = None,
+    output: Output | None = None,
 ) -> bool:
-    """Wait for something to be received; return False if time is up."""
-    items: list[tuple[zraw.Socket | int, int]] = [
-        (socket, zraw.ZMQ_POLLIN) for socket in sockets
-    ]
+    """Wait for a socket, and for another to be read; return False if time is up."""
+    items: list[tuple[zraw.Socket | int, int]] = [(socket, events)]
+    if also is not None:
+        items.append((also, zraw.ZMQ_POLLIN))
     if output is not None:
         output.flush()
         items.append((output.fd, zraw.ZMQ_POLLERR))
