@@ -48,6 +48,7 @@ EXPECTED = {
     errno.EPROTONOSUPPORT: "a transport that this libzmq has: see zraw info",
     zraw.ENOCOMPATPROTO: "a transport that this type can use",
 }
+SLICE = 500  # milliseconds
 WILDCARD = re.compile(r":[*!0](/.*)?$|^ipc://[*]$")
 
 
@@ -199,7 +200,12 @@ def opened(options: argparse.Namespace, *sides: Side) -> Iterator[zraw.Context]:
                     chosen.apply(context)
         cli_security.start_handler(context, [side.security for side in sides])
         yield context
-    except (KeyboardInterrupt, TimeOverError):
+    except KeyboardInterrupt:
+        # Not the context: it would wait for what was closed with time to linger.
+        for socket in context.sockets:
+            socket.close(linger=0)
+        raise
+    except TimeOverError:
         context.close(linger=0)
         raise
     except BaseException:
@@ -235,6 +241,14 @@ class Deadline:
         if self.end is None:
             return -1
         return milliseconds(max(self.end - time.monotonic(), 0))
+
+    def slice(self) -> int:
+        """Return the milliseconds of one wait.
+
+        A Ctrl-C in the very moment when a wait begins is only seen when it ends.
+        """
+        left = self.left()
+        return SLICE if left < 0 else min(left, SLICE)
 
     def over(self, what: str) -> TimeOverError:
         return TimeOverError(f"--timeout: {what} in {self.seconds or 0:g} s")
