@@ -262,10 +262,21 @@ def tmux(tmp_path, monkeypatch):
     if shutil.which("tmux") is None:
         pytest.skip("no tmux: apt install tmux")
     monkeypatch.delenv("TMUX", raising=False)
-    monkeypatch.setenv("PS1", "$ ")
     monkeypatch.chdir(tmp_path)  # short names of endpoints
     terminal = Tmux(tmp_path)
-    terminal("new-session", "-d", "-x", "100", "-y", "30", "sh")
+    terminal(
+        "new-session",
+        "-d",
+        "-x",
+        "100",
+        "-y",
+        "30",
+        "env",
+        "PS1=$ ",
+        "bash",
+        "--norc",
+        "--noprofile",
+    )
     wait_until(lambda: terminal.screen().endswith("$"))
     yield terminal
     terminal("kill-server")
