@@ -19,6 +19,10 @@ class UsageError(CommandError):
     code = 2
 
 
+class RefusedError(CommandError):
+    """A server does not want this client."""
+
+
 class TimeOverError(CommandError):
     """A limit that the caller had set was reached; the code is timeout(1)'s."""
 

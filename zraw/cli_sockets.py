@@ -15,6 +15,7 @@ import zraw
 from zraw import cli_security
 from zraw.cli_errors import (
     CommandError,
+    RefusedError,
     TimeOverError,
     UsageError,
     guess,
@@ -200,7 +201,7 @@ def opened(options: argparse.Namespace, *sides: Side) -> Iterator[zraw.Context]:
                     chosen.apply(context)
         cli_security.start_handler(context, [side.security for side in sides])
         yield context
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RefusedError):
         # Not the context: it would wait for what was closed with time to linger.
         for socket in context.sockets:
             socket.close(linger=0)

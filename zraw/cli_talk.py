@@ -7,7 +7,7 @@ import sys
 import time
 
 import zraw
-from zraw.cli_errors import CommandError, UsageError
+from zraw.cli_errors import CommandError, RefusedError, UsageError
 from zraw.cli_frames import Output
 from zraw.cli_sockets import Deadline, Side, linger_is_over, milliseconds, say
 
@@ -65,7 +65,7 @@ class Watch:
                 self.peers = max(self.peers - 1, 0)
             if self.is_client and event in FOR_GOOD:
                 why = FOR_GOOD[event].format(value=value)
-                raise CommandError(f"{address} refuses this client: {why}")
+                raise RefusedError(f"{address} refuses this client: {why}")
 
 
 class Talker:
