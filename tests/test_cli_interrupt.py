@@ -336,14 +336,12 @@ def test_proxy__subscriptions_go_through(tmp_path):
 
 
 def test_monitor__prints_events_as_they_come(sock):
-    rep = ("monitor", "REP", "--bind", "tcp://127.0.0.1:*", "--count", 4)
+    rep = ("monitor", "REP", "--bind", "tcp://127.0.0.1:*", "--count", 3)
     with started(*rep) as monitor:
         endpoint = monitor.endpoint()
         req = sock(zraw.ZMQ_REQ)
         req.connect(endpoint)
         lines = [monitor.line().decode() for _ in range(3)]
-        req.disconnect(endpoint)
-        lines.append(monitor.line().decode())
         assert monitor.end() == Done(0, b"", "")
     words = [line.split(maxsplit=3) for line in lines]
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", word[0]) for word in words)
@@ -351,7 +349,6 @@ def test_monitor__prints_events_as_they_come(sock):
         "ZMQ_EVENT_LISTENING",
         "ZMQ_EVENT_ACCEPTED",
         "ZMQ_EVENT_HANDSHAKE_SUCCEEDED",
-        "ZMQ_EVENT_DISCONNECTED",
     ]
     assert {word[2] for word in words} == {endpoint}
     assert re.fullmatch(r"descriptor \d+\n", words[1][3])
