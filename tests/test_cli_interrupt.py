@@ -354,17 +354,7 @@ def test_monitor__prints_events_as_they_come(sock):
     assert re.fullmatch(r"descriptor \d+\n", words[1][3])
 
 
-def test_monitor__says_what_the_numbers_mean(tmp_path, sock):
-    taken = sock(zraw.ZMQ_REP)
-    taken.setsockopt(zraw.ZMQ_PLAIN_SERVER, True)
-    there = taken.bind("tcp://127.0.0.1:*")
-    mismatch = run("monitor", "REQ", "--connect", there, "--count", 8, "--timeout", 20)
-    assert mismatch.code == 0
-    text = mismatch.out.decode()
-    assert "ZMQ_EVENT_CONNECTED" in text
-    assert re.search(r"ZMQ_EVENT_CONNECT_RETRIED \S+ in \d+ ms\n", text) or (
-        "ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH" in text
-    )
+def test_monitor__says_what_the_numbers_mean(tmp_path):
     absent = f"ipc://{tmp_path}/absent"
     done = run("monitor", "REQ", "--connect", absent, "--count", 3, "--timeout", 20)
     assert re.search(rf"CONNECT_RETRIED {absent} in \d+ ms\n", done.out.decode())

@@ -349,6 +349,10 @@ def test_send__linger_that_was_too_short_is_no_success(there):
     )
 
 
+def test_send__nothing_to_send_is_no_failure(there):
+    assert run("send", "PUSH", "--connect", there) == Done(0, b"", "")
+
+
 def test_send__linger_waits_for_who_comes_late(sock, there):
     with started("send", "PUSH", "x", "--connect", there) as send:
         pull = sock(zraw.ZMQ_PULL)

@@ -47,6 +47,7 @@ class Watch:
         self.peers = 0
         self.failed = 0  # handshakes, whose connections will be counted as ended
         self.stopped = False
+        self.shaken = False  # whether there ever was a peer
 
     def look(self) -> None:
         """Take all events."""
@@ -57,6 +58,7 @@ class Watch:
                 return
             if event == zraw.ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
                 self.peers += 1
+                self.shaken = True
             elif event != zraw.ZMQ_EVENT_DISCONNECTED:
                 self.failed += 1
             elif self.failed:
@@ -81,6 +83,10 @@ class Talker:
         # A ROUTER would drop in silence what is for nobody.
         defaults = {"ROUTER_MANDATORY": 1} if self.kind == "ROUTER" else {}
         self.socket = side.make(context, defaults)
+        self.sent = False
+        self.shakes_hands = not any(
+            end.startswith(WITHOUT_HANDSHAKE) for end in side.connect_to
+        )
         # Of a socket that binds, too, nobody knows whom an event is about.
         is_client = not side.bind_to
         self.watch = Watch(self.socket, is_client) if watched or is_client else None
@@ -160,6 +166,7 @@ class Talker:
         group: of a ZMQ_RADIO; without it the first frame is one.
         """
         deadline = None
+        self.sent = True
         while not self.try_send(frames, group, routing_id):
             deadline = deadline or Deadline(seconds)
             if not self.wait_for_room(deadline):
@@ -254,7 +261,10 @@ class Talker:
         deadline = Deadline(linger + 1)
         while not self.watch.stopped and wait(self.watch.reader, deadline):
             self.watch.look()
-        if linger and time.monotonic() - start >= linger:
+        # libzmq may give up earlier, if the last try to connect fails just then.
+        lost = self.sent and self.watch.is_client and not self.watch.shaken
+        lost = lost and self.shakes_hands
+        if linger and (lost or time.monotonic() - start >= linger):
             raise linger_is_over(linger)
 
 
