@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -56,8 +57,6 @@ def test_docs__example_prints_what_it_says(tmp_path, block):
     try:
         out, _ = child.communicate(timeout=30)
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     assert same_for_all(out) == same_for_all(printed)
