@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 
 import zraw
@@ -22,16 +21,6 @@ HOLES = {
 }
 
 
-def libzmq_path() -> str | None:
-    """Return the file that libzmq was loaded from, where the system tells."""
-    try:
-        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    paths = (line.split(maxsplit=5)[-1] for line in maps.splitlines())
-    return next((path for path in paths if "/libzmq" in path), None)
-
-
 def print_info(options: argparse.Namespace) -> int:
     """Print versions and capabilities."""
     compiled = (zraw.ZMQ_VERSION_MAJOR, zraw.ZMQ_VERSION_MINOR, zraw.ZMQ_VERSION_PATCH)
@@ -39,7 +28,7 @@ def print_info(options: argparse.Namespace) -> int:
         "zraw": zraw.__version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "libzmq": f"{dotted(zraw.version())} running, {dotted(compiled)} compiled",
-        "loaded from": libzmq_path(),
+        "loaded from": zraw.get_library(),
         "draft API": "yes" if zraw.has("draft") else "no",
         "has": " ".join(name for name in CAPABILITIES if zraw.has(name)),
         "lacks": " ".join(name for name in CAPABILITIES if not zraw.has(name)),
