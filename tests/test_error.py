@@ -163,12 +163,16 @@ def test_error__text_names_the_call_and_its_object(sock):
 
 def test_error__text_is_libzmqs(sock):
     cases = [
-        (zraw.EFSM, lambda: sock(zraw.ZMQ_REP).send(b"x"), "send() on ZMQ_REP"),
+        (
+            zraw.EFSM,
+            lambda: sock(zraw.ZMQ_REP).send(b"x"),
+            "send() on ZMQ_REP: recv() a whole request first",
+        ),
         (errno.EAGAIN, lambda: sock(zraw.ZMQ_PULL).recv(1), "recv() on ZMQ_PULL"),
         (
             errno.ENOENT,
             lambda: sock(zraw.ZMQ_PULL).disconnect("inproc://x"),
-            "disconnect('inproc://x')",
+            "disconnect('inproc://x'): it is not connected to that",
         ),
         (
             errno.EINVAL,

@@ -12,6 +12,7 @@ where it lives, and the first argument becomes `self`.
 """
 
 import os.path as _path
+import sys as _sys
 
 try:
     # isort: off
@@ -77,6 +78,16 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    known = f"ZMQ_{name}" in __all__
+    raise AttributeError(
+        f"module 'zraw' has no attribute {name!r}"
+        + (f"; it is zraw.ZMQ_{name}" if known else ""),
+        name=name,
+        obj=_sys.modules[__name__],
+    )
 
 
 def get_include() -> str:

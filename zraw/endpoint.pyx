@@ -1,6 +1,14 @@
 """Endpoints: what is refused before libzmq sees it, and the calls that take one."""
 
-from libc.errno cimport EAGAIN, EINTR, EINVAL
+from libc.errno cimport (
+    EADDRNOTAVAIL,
+    EAGAIN,
+    EINTR,
+    EINVAL,
+    ENODEV,
+    ENOENT,
+    EPROTONOSUPPORT,
+)
 from libc.stddef cimport size_t
 from libc.stdint cimport uint64_t
 
@@ -30,6 +38,7 @@ from zraw.libzmq cimport (
     zmq_disconnect,
     zmq_errno,
     zmq_getsockopt,
+    zmq_has,
     zmq_poll,
     zmq_pollitem_t,
     zmq_setsockopt,
@@ -182,5 +191,26 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
         # Left over: libzmq sets no errno for a malformed tipc address.
         if err == EAGAIN and text.startswith(b"tipc:"):
             err = EINVAL
-        fail(err, call)
+        fail(err, call + advice(err, text, name))
     return 0
+
+
+cdef str advice(int err, bytes endpoint, str name):
+    """Return what to do about the mistakes that everybody makes once."""
+    transport, _, address = endpoint.partition(b"://")
+    if err == EINVAL and transport in WITH_PORT:
+        if b":" not in address:
+            return ": a port is missing, as in tcp://127.0.0.1:5555"
+        if name == "connect" and b"*" in address:
+            return ": connect() needs an address and a port; * is for bind()"
+    if err == EADDRNOTAVAIL or err == ENODEV:
+        return ": not an address of this machine" if name == "bind" else ""
+    if err == EPROTONOSUPPORT:
+        # By the names that zmq_has() knows them by.
+        asked = {"ipc": b"ipc", "ws": b"WS", "wss": b"WSS", "tipc": b"tipc",
+                 "pgm": b"pgm", "epgm": b"pgm", "norm": b"norm", "vmci": b"vmci"}
+        known = ["tcp", "inproc"] + [key for key, has in asked.items() if zmq_has(has)]
+        return f": this libzmq has {', '.join(known)}"
+    if err == ENOENT and name in ("unbind", "disconnect"):
+        return f": it is not {'bound' if name == 'unbind' else 'connected'} to that"
+    return ""

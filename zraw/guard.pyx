@@ -24,15 +24,23 @@ from libc.stdint cimport int64_t, uint32_t, uintptr_t
 
 from zraw.error cimport fail, fail_forked
 from zraw.libzmq cimport (
+    EFSM,
     ENOTSOCK,
+    ENOTSUP,
     ETERM,
     ZMQ_DONTWAIT,
     ZMQ_EVENTS,
     ZMQ_LINGER,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
+    ZMQ_PUB,
+    ZMQ_PULL,
+    ZMQ_PUSH,
     ZMQ_RCVTIMEO,
+    ZMQ_REP,
+    ZMQ_REQ,
     ZMQ_SNDMORE,
+    ZMQ_SUB,
     ZMQ_TYPE,
     zmq_close,
     zmq_errno,
@@ -88,6 +96,20 @@ cdef int socket_int(void *socket, int option) noexcept nogil:
 cdef str type_name(int type):
     """Return ZMQ_PUSH for 8, and so on."""
     return TYPE_NAMES.get(type, f"socket type {type}")
+
+
+cdef str advice(int err, int type, bint sending):
+    """Return what to do about the mistakes that everybody makes once."""
+    if err == EFSM and type == ZMQ_REQ:
+        return ": recv() the reply first" if sending else ": send() a request first"
+    if err == EFSM and type == ZMQ_REP:
+        return (": recv() a whole request first" if sending
+                else ": send() the whole reply first")
+    if err == ENOTSUP and (type == ZMQ_SUB or type == ZMQ_PULL) and sending:
+        return ": it only receives"
+    if err == ENOTSUP and (type == ZMQ_PUB or type == ZMQ_PUSH) and not sending:
+        return ": it only sends"
+    return ""
 
 
 cdef list raised_in_hooks = []
@@ -228,7 +250,7 @@ cdef class GuardedSocket:
 
     cdef int raise_errno(self, int err, str call) except -1:
         """Raise the exception of `err`; the guard is free."""
-        return fail(err, self.describe(call))
+        return fail(err, self.describe(call) + advice(err, self.type, "send" in call))
 
     cdef int refuse(self, str call) except -1:
         """Join, where the type allows it, or say why the guard was not to be had."""

@@ -23,5 +23,5 @@ with zraw.Context() as ctx, ctx.socket(zraw.ZMQ_REP) as rep:
     assert zraw.errno() == errno.EAGAIN
 
 # prints:
-# [Errno 156384763] Operation cannot be accomplished in current state: send() on ZMQ_REP
+# [Errno 156384763] Operation cannot be accomplished in current state: …
 # Again

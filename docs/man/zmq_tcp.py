@@ -22,5 +22,5 @@ with zraw.Context() as ctx:
 
 # prints:
 # tcp://127.0.0.1 b'hello' from 127.0.0.1
-# [Errno 22] Invalid argument: connect('tcp://*:*')
+# [Errno 22] Invalid argument: connect('tcp://*:*'): …
 # connect(): endpoint: a port from 0 to 65535, …
