@@ -1,0 +1,11 @@
+# pyzmq's Context, for zraw.pyzmq.
+
+from zraw.context cimport Context as Core
+
+
+cdef class Context:
+    cdef Core core
+    cdef bint over
+    cdef object __weakref__
+
+    cdef int refuse_closed(self) except -1

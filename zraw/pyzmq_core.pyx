@@ -1,0 +1,116 @@
+"""The sockets under those of zraw.pyzmq: they raise pyzmq's exceptions.
+
+A socket of pyzmq and its shadows have one of these in common, and so one guard.
+"""
+
+from weakref import WeakValueDictionary
+
+cimport cython
+from libc.errno cimport EAGAIN
+from libc.stdint cimport uintptr_t
+
+from zraw.context cimport Context
+from zraw.guard cimport ZRAW_CLOSING, zraw_arm, zraw_seen
+from zraw.libzmq cimport ENOTSOCK, ZMQ_LINGER
+from zraw.process cimport fork_generation
+from zraw.pyzmq_error cimport fail_zmq, translated
+from zraw.socket cimport Socket
+
+from zraw.error import ZMQError
+
+cdef object cores = WeakValueDictionary()  # by the address of libzmq's socket
+# Of sockets that others made, and nobody knows the context of.
+cdef Context unknown = Context.__new__(Context)
+
+
+cdef class Core(Socket):
+    """A socket that several of pyzmq's may stand for."""
+
+    def __del__(self):
+        # Without the warning of Socket: pyzmq has given its own.
+        self.stop_monitor()
+
+    cdef int raise_errno(self, int err, str call) except -1:
+        if err == EAGAIN:
+            return fail_zmq(err)
+        try:
+            return Socket.raise_errno(self, err, call)
+        except ZMQError as error:
+            raise translated(error) from None
+
+    cdef int reject(self, str call) except -1:
+        if self.ending:
+            return fail_zmq(ENOTSOCK)
+        try:
+            return Socket.reject(self, call)
+        except ZMQError as error:
+            raise translated(error) from None
+
+    cdef int keep_reading(self, str call) except -1:
+        """Refuse nothing: pyzmq lets a program do to a reader whatever it wants."""
+        return 0
+
+    cdef int end(self, bint given, int linger) except -1:
+        """Close; if another thread is inside, then as soon as it comes out.
+
+        Programs close sockets that their threads wait in, and call Context.term(),
+        which makes the threads come back.
+        """
+        if zraw_seen(&self.generation) != fork_generation or self.ending:
+            return 0
+        self.borrowed = False  # pyzmq closes what it was lent, too
+        if not zraw_seen(&self.busy):
+            self.close(linger if given else None)
+            return 0
+        if given:
+            self.lingering, self.late_linger = True, linger
+        self.ending = True
+        return self.call_me()
+
+    cdef int linger_later(self, int linger) except -1:
+        """Set ZMQ_LINGER when the thread inside comes out, and not before."""
+        self.lingering, self.late_linger = True, linger
+        return self.call_me()
+
+    cdef int call_me(self) except -1:
+        """Have come_out() called by the next thread that leaves the guard."""
+        with cython.critical_section(self):
+            self.hook = self.come_out
+        zraw_arm(&self.armed, True)
+        if not zraw_seen(&self.busy):  # it was faster
+            self.come_out(False)
+        return 0
+
+    def come_out(self, closing):
+        """Do what had to wait; the hook of the guard."""
+        if closing or zraw_seen(&self.busy) == ZRAW_CLOSING:
+            return
+        if zraw_seen(&self.busy):  # one of several threads, on a thread-safe type
+            zraw_arm(&self.armed, True)
+        elif self.ending:
+            self.close(self.late_linger if self.lingering else None)
+        elif self.lingering:
+            self.lingering = False
+            self.setsockopt(ZMQ_LINGER, self.late_linger)
+
+
+cdef Core make_core(Context context, int type):
+    """Return a new socket."""
+    cdef Core core
+    try:
+        core = Core(context, type)
+    except (ZMQError, OverflowError) as error:
+        raise translated(error) from None
+    cores[<uintptr_t> core.ptr] = core
+    return core
+
+
+cdef Core core_at(uintptr_t address):
+    """Return the socket at an address: one that is known, or one of others."""
+    cdef Core core = cores.get(address)
+    if core is None or core.ptr != <void *> address:
+        core = Core.__new__(Core)
+        core.borrowed = True
+        core.adopt(unknown, <void *> address)
+        cores[address] = core
+    return core
