@@ -26,6 +26,7 @@ cdef class Context:
     """
 
     def __init__(self, int io_threads=1, uintptr_t shadow=0):
+        self.shadows = shadow != 0
         try:
             self.core = core_at(shadow) if shadow else Core(io_threads)
         except (ZMQError, ValueError) as error:
@@ -33,8 +34,10 @@ cdef class Context:
 
     @property
     def closed(self):
-        """True once it is terminated, or being terminated."""
-        return self.over or self.core is None or self.core.closed
+        """True once it is terminated, or being terminated; a shadow knows only its own.
+        """
+        return self.over or self.core is None or (
+            not self.shadows and self.core.closed)
 
     @property
     def underlying(self):
@@ -52,6 +55,7 @@ cdef class Context:
             self.over = True  # a child leaves its parent's alone
             return
         core.borrowed = False
+        self.over = True
         try:
             core.term()
         except ZMQError as error:

@@ -6,7 +6,7 @@ A socket of pyzmq and its shadows have one of these in common, and so one guard.
 from weakref import WeakValueDictionary
 
 cimport cython
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, EFAULT
 from libc.stdint cimport uintptr_t
 
 from zraw.context cimport Context
@@ -97,6 +97,8 @@ cdef class Core(Socket):
 cdef Core make_core(Context context, int type):
     """Return a new socket."""
     cdef Core core
+    if context is None or not zraw_seen(&context.generation):
+        fail_zmq(EFAULT)  # as libzmq says of what is no context any more
     try:
         core = Core(context, type)
     except (ZMQError, OverflowError) as error:

@@ -93,6 +93,14 @@ cdef inline Core opened(BaseSocket socket):
     return socket.core
 
 
+cdef Core ready(BaseSocket socket, str call):
+    """As opened(), and refuse a socket that cannot be used, before the arguments."""
+    cdef Core core = opened(socket)
+    enter(core, call)
+    leave(core)
+    return core
+
+
 cdef Core core_of(object socket):
     """As opened(), for arguments."""
     if not isinstance(socket, BaseSocket):
@@ -208,6 +216,8 @@ cdef class BaseSocket:
             # Context.destroy(linger) sets it whatever other threads do.
             core.linger_later(optval)
             return
+        enter(core, "set()")
+        leave(core)
         try:
             core.setsockopt(option, optval, wanted)
         except (ZMQError, ValueError) as error:
@@ -216,7 +226,7 @@ cdef class BaseSocket:
     def bind(self, addr):
         """Accept connections on an endpoint."""
         try:
-            opened(self).bind(addr)
+            ready(self, "bind()").bind(addr)
         except ZMQError as error:
             path = error.errno in (ENOENT, ENAMETOOLONG) and str(addr).partition("//")[2]
             if path and error.errno == ENOENT:
@@ -230,7 +240,7 @@ cdef class BaseSocket:
 
     def connect(self, addr):
         """Connect to an endpoint."""
-        cdef Core core = opened(self), source
+        cdef Core core = ready(self, "connect()"), source
         try:
             core.connect(addr)
         except (ZMQError, ValueError) as error:
@@ -245,14 +255,14 @@ cdef class BaseSocket:
     def unbind(self, addr):
         """Undo a bind()."""
         try:
-            opened(self).unbind(addr)
+            ready(self, "unbind()").unbind(addr)
         except (ZMQError, ValueError) as error:
             raise translated(error) from None
 
     def disconnect(self, addr):
         """Undo a connect()."""
         try:
-            opened(self).disconnect(addr)
+            ready(self, "disconnect()").disconnect(addr)
         except (ZMQError, ValueError) as error:
             raise translated(error) from None
 
@@ -289,7 +299,7 @@ cdef class BaseSocket:
         """Receive the messages of a group, on a DISH."""
         self.refuse_without_draft()
         try:
-            opened(self).join(group)
+            ready(self, "join()").join(group)
         except (ZMQError, ValueError) as error:
             raise translated(error) from None
 
@@ -297,7 +307,7 @@ cdef class BaseSocket:
         """Receive the messages of a group no longer, on a DISH."""
         self.refuse_without_draft()
         try:
-            opened(self).leave(group)
+            ready(self, "leave()").leave(group)
         except (ZMQError, ValueError) as error:
             raise translated(error) from None
 
