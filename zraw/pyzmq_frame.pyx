@@ -4,6 +4,7 @@ What is sent without a copy comes back by zraw.release: no thread receives messa
 about it, and no Python runs in libzmq's.
 """
 
+import threading
 from threading import Event
 from time import monotonic, sleep
 from weakref import ref
@@ -145,10 +146,38 @@ cdef Py_ssize_t size_of(object data) except -1:
     return size
 
 
+cdef bint can_lend() except -1:
+    """Whether a thread is one of the system's, as zraw.release needs it.
+
+    gevent can make greenlets of them: that one would wait, and all others with it.
+    """
+    start = getattr(threading, "_start_joinable_thread", None) or \
+        threading._start_new_thread
+    return start.__module__ == "_thread"
+
+
+cdef int copy_into(zmq_msg_t *msg, object data) except -1:
+    """Make `msg`, which is empty, a copy of a buffer."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        if zmq_msg_init_size(msg, view.len) < 0:
+            zmq_msg_init(msg)
+            raise MemoryError(f"a copy of {view.len} bytes")
+        if view.len:
+            copy_memory(zmq_msg_data(msg), view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
 cdef object lend(zmq_msg_t *msg, object data, bint tracked):
     """Make `msg` a message of the caller's memory; return its event, or None."""
     cdef Tracker tracker = Tracker() if tracked else None
-    pin(msg, flat(data), None, tracker)
+    if can_lend():
+        pin(msg, flat(data), None, tracker)
+    else:
+        copy_into(msg, flat(data))
     return Released(tracker) if tracked else None
 
 
@@ -198,17 +227,12 @@ cdef class BaseFrame:
             copy = size < copy_threshold
         self.data = data
         plain = flat(data)
+        if copy:
+            copy_into(&self.msg, plain)
+            return
         PyObject_GetBuffer(plain, &view, PyBUF_SIMPLE)
-        try:
-            if copy:
-                if zmq_msg_init_size(&self.msg, size) < 0:
-                    zmq_msg_init(&self.msg)
-                    raise MemoryError(f"Frame(): {size} bytes")
-                copy_memory(zmq_msg_data(&self.msg), view.buf, size)
-                return
-            self.fixed, self.own = view.readonly, not view.readonly
-        finally:
-            PyBuffer_Release(&view)
+        self.fixed, self.own = view.readonly, not view.readonly
+        PyBuffer_Release(&view)
         self.tracker_event = lend(&self.msg, plain, track)
         if track:
             self.tracker = tracker_of(self.tracker_event)

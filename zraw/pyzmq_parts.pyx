@@ -3,7 +3,6 @@
 A tracker covers every frame of the message that it is of.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EINTR
@@ -16,9 +15,7 @@ from zraw.libzmq cimport (
     ZMQ_SNDMORE,
     zmq_errno,
     zmq_msg_close,
-    zmq_msg_data,
     zmq_msg_init,
-    zmq_msg_init_size,
     zmq_msg_more,
     zmq_msg_recv,
     zmq_msg_size,
@@ -27,6 +24,7 @@ from zraw.libzmq cimport (
 from zraw.pyzmq_core cimport Core
 from zraw.pyzmq_frame cimport (
     BaseFrame,
+    copy_into,
     finished,
     flat,
     lend,
@@ -35,7 +33,7 @@ from zraw.pyzmq_frame cimport (
     size_of,
     tracker_of,
 )
-from zraw.receiving cimport copy_memory, recv_frame
+from zraw.receiving cimport recv_frame
 from zraw.release cimport drain
 from zraw.sending cimport frame_t, send_frame, send_frames
 
@@ -43,7 +41,6 @@ from zraw.sending cimport frame_t, send_frame, send_frames
 cdef object prepare(Core core, zmq_msg_t *msg, object data, bint copy, bint tracked,
                     size_t threshold):
     """Make `msg`, which is empty, of what is to be sent; return its tracker or None."""
-    cdef Py_buffer view
     if isinstance(data, BaseFrame):
         if tracked and not (<BaseFrame> data).tracker:
             raise ValueError("Not a tracked message")
@@ -57,16 +54,7 @@ cdef object prepare(Core core, zmq_msg_t *msg, object data, bint copy, bint trac
             <size_t> PyBytes_GET_SIZE(data) >= zraw_seen_len(&core.pin_limit)):
         lend(msg, data, False)  # nobody can change them: as good as a copy
         return None
-    data = flat(data)
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    try:
-        if zmq_msg_init_size(msg, view.len) < 0:
-            zmq_msg_init(msg)
-            raise MemoryError(f"a copy of {view.len} bytes")
-        if view.len:
-            copy_memory(zmq_msg_data(msg), view.buf, view.len)
-    finally:
-        PyBuffer_Release(&view)
+    copy_into(msg, flat(data))
     return None if copy else finished()
 
 
