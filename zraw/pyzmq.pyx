@@ -34,6 +34,26 @@ cdef extern from *:
     """
     const size_t zraw_ipc_path_max
 
+__all__ = [
+    "Context",
+    "Frame",
+    "IPC_PATH_MAX_LEN",
+    "Message",
+    "PYZMQ_DRAFT_API",
+    "Socket",
+    "curve_keypair",
+    "curve_public",
+    "device",
+    "has",
+    "monitored_queue",
+    "proxy",
+    "proxy_steerable",
+    "strerror",
+    "zmq_errno",
+    "zmq_poll",
+    "zmq_version_info",
+]
+
 Message = Frame
 IPC_PATH_MAX_LEN = zraw_ipc_path_max
 PYZMQ_DRAFT_API = True  # whether libzmq has them is seen when it runs

@@ -11,7 +11,7 @@ from libc.stdint cimport uintptr_t
 
 from zraw.context cimport Context
 from zraw.guard cimport ZRAW_CLOSING, zraw_arm, zraw_seen
-from zraw.libzmq cimport ENOTSOCK, ZMQ_LINGER
+from zraw.libzmq cimport ENOTSOCK, ZMQ_LINGER, zmq_errno, zmq_setsockopt
 from zraw.process cimport fork_generation
 from zraw.pyzmq_error cimport fail_zmq, translated
 from zraw.pyzmq_frame cimport can_lend
@@ -24,6 +24,7 @@ cdef object cores = WeakValueDictionary()  # by the address of libzmq's socket
 cdef Context unknown = Context.__new__(Context)
 
 
+@cython.auto_pickle(False)
 cdef class Core(Socket):
     """A socket that several of pyzmq's may stand for."""
 
@@ -64,17 +65,8 @@ cdef class Core(Socket):
             self.close(linger if given else None)
             return 0
         if given:
-            self.lingering, self.late_linger = True, linger
+            self.set_linger(linger)
         self.ending = True
-        return self.call_me()
-
-    cdef int linger_later(self, int linger) except -1:
-        """Set ZMQ_LINGER when the thread inside comes out, and not before."""
-        self.lingering, self.late_linger = True, linger
-        return self.call_me()
-
-    cdef int call_me(self) except -1:
-        """Have come_out() called by the next thread that leaves the guard."""
         with cython.critical_section(self):
             self.hook = self.come_out
         zraw_arm(&self.armed, True)
@@ -82,17 +74,27 @@ cdef class Core(Socket):
             self.come_out(False)
         return 0
 
+    cdef int set_linger(self, int linger) except -1:
+        """Set ZMQ_LINGER, whoever is inside: to libzmq it is an atomic number.
+
+        Once the context is being terminated it would be too late.
+        """
+        cdef int rc = -1
+        cdef int err = ENOTSOCK
+        with cython.critical_section(self):
+            if self.ptr != NULL and zraw_seen(&self.generation) == fork_generation:
+                rc = zmq_setsockopt(self.ptr, ZMQ_LINGER, &linger, sizeof(linger))
+                err = zmq_errno() if rc < 0 else 0
+        return self.raise_errno(err, "set(ZMQ_LINGER)") if rc < 0 else 0
+
     def come_out(self, closing):
-        """Do what had to wait; the hook of the guard."""
+        """Close, now that nobody is inside; the hook of the guard."""
         if closing or zraw_seen(&self.busy) == ZRAW_CLOSING:
             return
         if zraw_seen(&self.busy):  # one of several threads, on a thread-safe type
             zraw_arm(&self.armed, True)
-        elif self.ending:
-            self.close(self.late_linger if self.lingering else None)
-        elif self.lingering:
-            self.lingering = False
-            self.setsockopt(ZMQ_LINGER, self.late_linger)
+        else:
+            self.close()
 
 
 cdef Core make_core(Context context, int type):

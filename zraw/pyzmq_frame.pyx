@@ -108,13 +108,14 @@ cdef class Flat:
     size: of what is to be seen of it; -1 for all.
     """
 
-    def __cinit__(self, data, bint writable=False, Py_ssize_t size=-1):
+    def __init__(self, data, bint writable=False, Py_ssize_t size=-1):
+        PyBuffer_Release(&self.view)  # nothing, the first time
         PyObject_GetBuffer(data, &self.view, PyBUF_ANY_CONTIGUOUS
                            | (PyBUF_WRITABLE if writable else 0))
         self.size = self.view.len if size < 0 else size
 
     def __dealloc__(self):
-        PyBuffer_Release(&self.view)  # nothing, if it could not be had
+        PyBuffer_Release(&self.view)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.view.buf, self.size, self.view.readonly,
@@ -128,7 +129,7 @@ cdef object flat(object data):
         return data
     try:
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    except BufferError:
+    except (BufferError, ValueError):  # NumPy's
         return Flat(data)
     PyBuffer_Release(&view)
     return data
@@ -252,7 +253,7 @@ cdef class BaseFrame:
         return frame
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
-        # A body that others have too, or that Python says not to write to, is read-only.
+        # What others have too, or Python says not to write to, is read-only.
         cdef bint readonly = self.fixed or (
             not self.own and zmq_msg_get(&self.msg, SHARED) == 1)
         PyBuffer_FillInfo(buffer, self, zmq_msg_data(&self.msg),

@@ -38,7 +38,7 @@ cdef struct way_t:
 
 
 cdef int go_on() except -1 nogil:
-    """After a failure in mid-message: 0 if it was a signal, handled by now; or errno."""
+    """After a failure in mid-message: the errno; 0 for a signal, handled by now."""
     cdef int err = zmq_errno()
     if err != EINTR:
         return err

@@ -214,7 +214,7 @@ cdef class BaseSocket:
         if (option == ZMQ_LINGER and zraw_seen(&core.busy)
                 and zraw_seen(&core.generation) == fork_generation):
             # Context.destroy(linger) sets it whatever other threads do.
-            core.linger_later(optval)
+            core.set_linger(optval)
             return
         enter(core, "set()")
         leave(core)
@@ -228,10 +228,10 @@ cdef class BaseSocket:
         try:
             ready(self, "bind()").bind(addr)
         except ZMQError as error:
-            path = error.errno in (ENOENT, ENAMETOOLONG) and str(addr).partition("//")[2]
-            if path and error.errno == ENOENT:
+            path = str(addr).partition("//")[2]
+            if error.errno == ENOENT:
                 fail_zmq(ENOENT, f"No such file or directory for ipc path {path!r}")
-            if path:
+            if error.errno == ENAMETOOLONG:
                 fail_zmq(ENAMETOOLONG, f"ipc path {path!r}: at most "
                          f"{package().IPC_PATH_MAX_LEN} bytes, zmq.IPC_PATH_MAX_LEN")
             raise translated(error) from None

@@ -1,6 +1,6 @@
 """pyzmq's own tests, on pyzmq's own backend and on zraw.pyzmq, test by test.
 
-    python -m tests.campaign pyzmq [--version 27.3.0] [--keep folder] [ARGUMENTS of pytest]
+    python -m tests.campaign pyzmq [--version 27.3.0] [--keep FOLDER] [PYTEST'S]
 
 It installs that pyzmq in an environment of its own, gets the tests from its source
 distribution, and runs them with both backends in turn.  What passes on pyzmq's own has

@@ -1,0 +1,1 @@
+# Nothing to import from Python: see sending.pxd.
