@@ -16,6 +16,9 @@ from zraw.pyzmq_error cimport last_zmq_errno, translated
 from zraw.pyzmq_socket cimport BaseSocket, core_of
 from zraw.release cimport drain
 
+import sys
+from types import ModuleType
+
 from zraw import crypto, library
 from zraw.error import ZMQError
 from zraw.pyzmq_context import Context
@@ -57,6 +60,14 @@ __all__ = [
 Message = Frame
 IPC_PATH_MAX_LEN = zraw_ipc_path_max
 PYZMQ_DRAFT_API = True  # whether libzmq has them is seen when it runs
+
+# pyzmq 25 wants device(), and has monitored_queue() in a module that was compiled for
+# its own backend.
+if "device" in getattr(sys.modules.get("zmq.backend.select"), "public_api", ()):
+    instead = ModuleType("zmq.devices.monitoredqueue")
+    instead.monitored_queue = monitored_queue
+    instead.__all__ = ["monitored_queue"]
+    sys.modules[instead.__name__] = instead
 
 
 cdef class Items(Waiter):

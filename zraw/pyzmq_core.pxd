@@ -10,7 +10,7 @@ cdef class Core(Socket):
     cdef bint ending     # close() came while another thread was inside
 
     cdef int end(self, bint given, int linger) except -1
-    cdef int set_linger(self, int linger) except -1
+    cdef int put_linger(self, int linger) noexcept
 
 
 cdef Core core_at(uintptr_t address)

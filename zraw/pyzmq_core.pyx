@@ -65,27 +65,28 @@ cdef class Core(Socket):
             self.close(linger if given else None)
             return 0
         if given:
-            self.set_linger(linger)
+            self.put_linger(linger)
         self.ending = True
+        hook = self.come_out
         with cython.critical_section(self):
-            self.hook = self.come_out
+            self.hook = hook
         zraw_arm(&self.armed, True)
         if not zraw_seen(&self.busy):  # it was faster
             self.come_out(False)
         return 0
 
-    cdef int set_linger(self, int linger) except -1:
-        """Set ZMQ_LINGER, whoever is inside: to libzmq it is an atomic number.
+    cdef int put_linger(self, int linger) noexcept:
+        """Set ZMQ_LINGER whoever is inside; return 0 or the errno.
 
-        Once the context is being terminated it would be too late.
+        To libzmq it is an atomic number.  When the thread comes out, because the
+        context is being terminated, it would be too late.
         """
-        cdef int rc = -1
-        cdef int err = ENOTSOCK
         with cython.critical_section(self):
-            if self.ptr != NULL and zraw_seen(&self.generation) == fork_generation:
-                rc = zmq_setsockopt(self.ptr, ZMQ_LINGER, &linger, sizeof(linger))
-                err = zmq_errno() if rc < 0 else 0
-        return self.raise_errno(err, "set(ZMQ_LINGER)") if rc < 0 else 0
+            if self.ptr == NULL or zraw_seen(&self.generation) != fork_generation:
+                return ENOTSOCK
+            if zmq_setsockopt(self.ptr, ZMQ_LINGER, &linger, sizeof(linger)) < 0:
+                return zmq_errno()
+        return 0
 
     def come_out(self, closing):
         """Close, now that nobody is inside; the hook of the guard."""

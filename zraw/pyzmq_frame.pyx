@@ -46,8 +46,17 @@ from zraw.release cimport Tracker, drain, pin
 
 from zraw.error import ZMQError
 
+cdef extern from *:
+    """
+    #define zraw_new_of(type, arguments) \\
+        (((PyTypeObject *)(type))->tp_new((PyTypeObject *)(type), (arguments), NULL))
+    """
+    object new_of "zraw_new_of"(object type, tuple arguments)
+
 cdef enum:
     SHARED = 3  # ZMQ_SHARED
+
+cdef tuple NOTHING = ()
 
 cdef object zmq = None          # pyzmq, when it was needed first
 cdef object frame_type = None   # pyzmq's own Frame, or the one below
@@ -184,7 +193,7 @@ cdef object lend(zmq_msg_t *msg, object data, bint tracked):
 
 cdef BaseFrame new_frame(bint tracked):
     """Return an empty frame of pyzmq's class, without a call of its __init__."""
-    cdef BaseFrame frame = frame_type.__new__(frame_type)
+    cdef BaseFrame frame = new_of(frame_type, NOTHING)
     if tracked:
         frame.tracker = finished()
     return frame

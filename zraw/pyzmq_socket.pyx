@@ -205,7 +205,7 @@ cdef class BaseSocket:
     def set(self, int option, optval):
         """Set an option to an int or to bytes."""
         cdef Core core = opened(self)
-        cdef int kind = type_of(option)
+        cdef int kind = type_of(option), err
         if isinstance(optval, str):
             raise TypeError("unicode not allowed, use setsockopt_string")
         wanted = bytes if kind == TEXT else int
@@ -214,7 +214,9 @@ cdef class BaseSocket:
         if (option == ZMQ_LINGER and zraw_seen(&core.busy)
                 and zraw_seen(&core.generation) == fork_generation):
             # Context.destroy(linger) sets it whatever other threads do.
-            core.set_linger(optval)
+            err = core.put_linger(optval)
+            if err:
+                core.raise_errno(err, "set(ZMQ_LINGER)")
             return
         enter(core, "set()")
         leave(core)
@@ -270,8 +272,10 @@ cdef class BaseSocket:
         """Send what happens to the connections to an inproc endpoint; None stops it."""
         cdef Core core = opened(self)
         cdef bytes text = b"" if addr is None else c_string(addr, "monitor(): addr")
-        cdef const char *address = NULL if addr is None else <const char *> text
+        cdef const char *address = NULL
         cdef int err
+        if addr is not None:
+            address = text
         global serial
         try:
             refuse_zap_endpoint(ZMQ_PAIR, text, "monitor()")

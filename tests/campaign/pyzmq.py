@@ -42,18 +42,11 @@ EXCUSED = {
 }
 
 
-def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path) -> None:
     """Run a command that has to succeed."""
-    done = subprocess.run(
-        [str(each) for each in command],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,  # type: ignore[call-overload]
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done
 
 
 def prepare(folder: Path, version: str) -> tuple[Path, list[str]]:
