@@ -271,6 +271,12 @@ cdef class BaseFrame:
     def __len__(self):
         return zmq_msg_size(&self.msg)
 
+    def __str__(self):
+        """Return what repr() does, or the text of the body: pyzmq 25 has no repr()."""
+        if type(self).__repr__ is object.__repr__:
+            return self.bytes.decode()
+        return repr(self)
+
     @property
     def buffer(self):
         """A memoryview of the body, always the same while it is alive."""

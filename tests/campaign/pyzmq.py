@@ -33,7 +33,7 @@ NEEDED = (
     "gevent",
     "Cython",
 )
-REFS = "looks into zmq.utils.garbage.gc.refs, where zraw keeps nothing"
+REFS = "looks into zmq.utils.garbage.gc.refs, where zraw.pyzmq has nothing"
 EXCUSED = {
     "test_message.TestFrame.test_above_30": REFS,
     "test_message.TestFrame.test_lifecycle1": REFS,
