@@ -327,3 +327,34 @@ numpy.frombuffer(received.buffer, "i4")[0] = 7  # nobody else has it
 assert received.bytes[:1] == b"\\7"
 context.destroy()
 """)
+
+
+def test_drafts():
+    check("""
+import warnings
+dealer = context.socket(zmq.DEALER)
+if not zmq.has("draft"):
+    assert not zmq.DRAFT_API
+    raises(zmq.ZMQError, errno.ENOTSUP, context.socket, zmq.SERVER)
+    raises(RuntimeError, None, dealer.join, "group")
+    raises(RuntimeError, None, dealer.send, b"x", routing_id=1)
+    raises(zmq.ZMQError, errno.ENOTSUP, zmq.Frame().get, "routing_id")
+    raises(zmq.ZMQError, errno.ENOTSUP, zmq.Frame().set, "group", "name")
+else:
+    client, server = connected(zmq.CLIENT, zmq.SERVER)
+    client.send(b"question")
+    frame = server.recv(copy=False)
+    server.send(frame.bytes + b", answer", routing_id=frame.routing_id)
+    assert client.recv() == b"question, answer"
+    warnings.simplefilter("ignore")
+    assert server.FD == server.FD > 0
+    radio, dish = context.socket(zmq.RADIO), context.socket(zmq.DISH)
+    dish.bind("inproc://radio")
+    dish.join("group")
+    radio.connect("inproc://radio")
+    until(lambda: radio.send(b"news", group="group") or dish.poll(20))
+    frame = dish.recv(copy=False)
+    assert (frame.bytes, frame.group) == (b"news", "group")
+    dish.leave("group")
+context.destroy(linger=0)
+""")

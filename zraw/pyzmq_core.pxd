@@ -8,9 +8,12 @@ from zraw.socket cimport Socket
 
 cdef class Core(Socket):
     cdef bint ending     # close() came while another thread was inside
+    cdef void *fd_poller  # whose descriptor stands for that of a thread-safe socket
 
     cdef int end(self, bint given, int linger) except -1
     cdef int put_linger(self, int linger) noexcept
+    cdef int poller_fd(self) except -1
+    cdef int drop_poller(self) noexcept
 
 
 cdef Core core_at(uintptr_t address)

@@ -6,12 +6,23 @@ A socket of pyzmq and its shadows have one of these in common, and so one guard.
 from weakref import WeakValueDictionary
 
 cimport cython
-from libc.errno cimport EAGAIN, EFAULT
+from libc.errno cimport EAGAIN, EFAULT, EINVAL
 from libc.stdint cimport uintptr_t
 
 from zraw.context cimport Context
 from zraw.guard cimport ZRAW_CLOSING, zraw_arm, zraw_seen
-from zraw.libzmq cimport ENOTSOCK, ZMQ_LINGER, zmq_errno, zmq_setsockopt
+from zraw.libzmq cimport (
+    ENOTSOCK,
+    ZMQ_LINGER,
+    ZMQ_POLLIN,
+    ZMQ_POLLOUT,
+    zmq_errno,
+    zmq_poller_add,
+    zmq_poller_destroy,
+    zmq_poller_fd,
+    zmq_poller_new,
+    zmq_setsockopt,
+)
 from zraw.process cimport fork_generation
 from zraw.pyzmq_error cimport fail_zmq, translated
 from zraw.pyzmq_frame cimport can_lend
@@ -50,6 +61,46 @@ cdef class Core(Socket):
 
     cdef int keep_reading(self, str call) except -1:
         """Refuse nothing: pyzmq lets a program do to a reader whatever it wants."""
+        return 0
+
+    def __dealloc__(self):
+        self.drop_poller()
+
+    cdef int detach(self) except -1:
+        self.drop_poller()
+        return Socket.detach(self)
+
+    cdef int poller_fd(self) except -1:
+        """Return the descriptor of a poller that has the socket; it must not move.
+
+        libzmq has none for the thread-safe types themselves.
+        """
+        cdef void *poller
+        cdef int fd = -1
+        cdef int err = 0
+        if <void *> zmq_poller_fd == NULL:
+            return fail_zmq(EINVAL)
+        with cython.critical_section(self):
+            poller = self.fd_poller
+            if poller == NULL:
+                poller = zmq_poller_new()
+                if poller == NULL or zmq_poller_add(
+                        poller, self.ptr, NULL, ZMQ_POLLIN | ZMQ_POLLOUT) < 0:
+                    err = zmq_errno()
+                self.fd_poller = poller
+            if not err and zmq_poller_fd(poller, &fd) < 0:
+                err = zmq_errno()
+        if err:
+            self.drop_poller()
+            fail_zmq(err)
+        return fd
+
+    cdef int drop_poller(self) noexcept:
+        cdef void *poller
+        with cython.critical_section(self):
+            poller, self.fd_poller = self.fd_poller, NULL
+        if poller != NULL:
+            zmq_poller_destroy(&poller)
         return 0
 
     cdef int end(self, bint given, int linger) except -1:

@@ -49,6 +49,7 @@ from zraw.receiving cimport recv_buffer, recv_bytes
 from zraw.release cimport drain
 from zraw.sending cimport note_more, on_short_path
 
+import warnings
 from weakref import WeakValueDictionary
 
 from zraw.error import ZMQError
@@ -184,6 +185,15 @@ cdef class BaseSocket:
         elif kind == WIDE:
             value, size = &wide, sizeof(wide)
         enter(core, "get()")
+        if option == ZMQ_FD and core.shared:
+            fresh = core.fd_poller == NULL
+            try:
+                number = core.poller_fd()
+            finally:
+                leave(core)
+            if fresh and hasattr(package().error, "DraftFDWarning"):
+                warnings.warn(package().error.DraftFDWarning(), stacklevel=2)
+            return number
         rc = zmq_getsockopt(core.ptr, option, value, &size)
         err = zmq_errno() if rc < 0 else 0
         while err == EINTR:
