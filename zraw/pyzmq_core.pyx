@@ -17,6 +17,7 @@ from zraw.libzmq cimport (
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
     zmq_errno,
+    zmq_fd_t,
     zmq_poller_add,
     zmq_poller_destroy,
     zmq_poller_fd,
@@ -76,7 +77,7 @@ cdef class Core(Socket):
         libzmq has none for the thread-safe types themselves.
         """
         cdef void *poller
-        cdef int fd = -1
+        cdef zmq_fd_t fd = -1
         cdef int err = 0
         if <void *> zmq_poller_fd == NULL:
             return fail_zmq(EINVAL)
@@ -93,7 +94,7 @@ cdef class Core(Socket):
         if err:
             self.drop_poller()
             fail_zmq(err)
-        return fd
+        return <int> fd
 
     cdef int drop_poller(self) noexcept:
         cdef void *poller
