@@ -226,6 +226,8 @@ socket.identity = b"a\\0b\\0"
 assert socket.identity == b"a\\0b\\0"
 socket.affinity = 2**40
 assert socket.affinity == 2**40
+socket.affinity = -1
+assert socket.affinity == -1
 socket.maxmsgsize = -1
 assert socket.maxmsgsize == -1
 socket.hwm = 7

@@ -26,6 +26,7 @@ from zraw.guard cimport (
 )
 from zraw.libzmq cimport (
     ENOTSOCK,
+    ZMQ_AFFINITY,
     ZMQ_DONTWAIT,
     ZMQ_EVENTS,
     ZMQ_FD,
@@ -228,6 +229,8 @@ cdef class BaseSocket:
             if err:
                 core.raise_errno(err, "set(ZMQ_LINGER)")
             return
+        if option == ZMQ_AFFINITY:
+            optval &= 0xFFFFFFFFFFFFFFFF  # pyzmq's is signed: -1 is every thread
         enter(core, "set()")
         leave(core)
         try:
