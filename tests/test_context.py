@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 import zraw
-from conftest import wait_until
+from conftest import is_inside, wait_until
 from programs import check
 
 
@@ -254,6 +254,27 @@ def test_ctx_term__waits_for_messages_that_linger(ctx, background, tmp_path, soc
         assert pull.recv() == b"late"
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_ctx_shutdown__close_drops_what_a_waiting_thread_has_sent(sock):
+    """Once its thread has come out, libzmq takes no ZMQ_LINGER any more."""
+    context = zraw.Context()
+    dealer = sock(zraw.ZMQ_DEALER, context, LINGER=-1, RCVTIMEO=-1)
+    dealer.connect("tcp://127.0.0.1:9")
+    dealer.send(b"for nobody")
+    ended = []
+
+    def wait():
+        with pytest.raises(zraw.ContextTerminated):
+            dealer.recv()
+        ended.append(True)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until(lambda: is_inside(dealer))
+    context.close(linger=0)
+    thread.join(10)
+    assert ended
 
 
 @pytest.mark.parametrize("second", ["term", "close"])

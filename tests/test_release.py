@@ -516,3 +516,29 @@ def test_msg_init_data__exporter_is_released_exactly_once(pair):
     lender.close()
     wait_until(lambda: len(deaths) == 20)
     assert pull.recv() == pattern(BIG)
+
+
+def test_msg_init_data__copies_where_threads_are_greenlets():
+    """The release thread would be one, and wait in C: all others with it."""
+    done = run_child("""
+        import threading, _thread, time
+        def start_joinable_thread(function, *, handle=None, daemon=True):
+            raise SystemExit("a greenlet")
+        def start_new_thread(function, args):
+            raise SystemExit("a greenlet")
+        if hasattr(threading, "_start_joinable_thread"):
+            threading._start_joinable_thread = start_joinable_thread
+        threading._start_new_thread = start_new_thread
+        import zraw
+        with zraw.Context() as context:
+            push, pull = context.socket(zraw.ZMQ_PUSH), context.socket(zraw.ZMQ_PULL)
+            pull.connect(push.bind("inproc://x"))
+            tracker, buffer, freed = zraw.Tracker(), bytearray(b"x" * 100000), []
+            push.send(zraw.Message.init_data(buffer, lambda: freed.append(1), tracker))
+            push.send(bytes(buffer))
+            buffer.clear()
+            print(tracker.done, freed, len(pull.recv()), len(pull.recv()))
+            print([thread.name for thread in threading.enumerate()])
+    """)
+    assert (done.code, done.err) == (0, ""), done
+    assert done.out == "True [1] 100000 100000\n['MainThread']\n"

@@ -17,6 +17,7 @@ from zraw.guard cimport (
     GuardedSocket,
     is_held,
     members,
+    socket_int,
     to_address,
     to_int,
     to_milliseconds,
@@ -34,6 +35,7 @@ from zraw.libzmq cimport (
     ENOTSUP,
     ETERM,
     ZMQ_IO_THREADS,
+    ZMQ_LINGER,
     ZMQ_MAX_SOCKETS,
     zmq_ctx_get,
     zmq_ctx_get_ext,
@@ -43,6 +45,7 @@ from zraw.libzmq cimport (
     zmq_ctx_shutdown,
     zmq_ctx_term,
     zmq_errno,
+    zmq_setsockopt,
 )
 from zraw.option cimport c_string, context_option
 from zraw.process cimport begin_exit, block_signals, fork_generation, monotonic_ns, nap
@@ -508,7 +511,7 @@ cdef int close_sockets(Context context, bint given, int linger,
     and those whose threads sleep until the end count as idle.
     """
     cdef GuardedSocket socket
-    cdef int left = 0
+    cdef int left = 0, own
     for item in members(context.open_sockets):
         socket = <GuardedSocket> item
         if zraw_seen(&socket.generation) != fork_generation:
@@ -517,6 +520,13 @@ cdef int close_sockets(Context context, bint given, int linger,
         if not (exiting and zraw_seen(&socket.busy) == ZRAW_PARKED
                 or zraw_take(&socket.busy, ZRAW_CLOSING)):
             left += 1
+            # When its thread has come out it is too late: libzmq takes no option once
+            # the context is shut down.  To it, this one is an atomic number.
+            with cython.critical_section(socket):
+                if given and socket.ptr != NULL and not socket.borrowed:
+                    own = socket_int(socket.ptr, ZMQ_LINGER) if exiting else -1
+                    if not 0 <= own < linger:
+                        zmq_setsockopt(socket.ptr, ZMQ_LINGER, &linger, sizeof(linger))
             continue
         try:
             socket.detach()

@@ -137,7 +137,7 @@ def zmq_poll(sockets, int timeout=-1):
         raise MemoryError("zmq_poll()")
     items.read(pairs)
     try:
-        items.run(max(timeout, -1), "zmq_poll()")
+        items.run(timeout if timeout >= 0 else -1, "zmq_poll()")
     except ZMQError as error:
         raise translated(error) from None
     ready = [(pairs[i][0] if items.items[i].socket != NULL else items.items[i].fd,

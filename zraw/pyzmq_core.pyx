@@ -26,7 +26,6 @@ from zraw.libzmq cimport (
 )
 from zraw.process cimport fork_generation
 from zraw.pyzmq_error cimport fail_zmq, translated
-from zraw.pyzmq_frame cimport can_lend
 from zraw.socket cimport Socket
 
 from zraw.error import ZMQError
@@ -159,8 +158,6 @@ cdef Core make_core(Context context, int type):
         core = Core(context, type)
     except (ZMQError, OverflowError) as error:
         raise translated(error) from None
-    if not can_lend():
-        core.pin_threshold = -1
     cores[<uintptr_t> core.ptr] = core
     return core
 

@@ -24,7 +24,6 @@ cdef class BaseFrame:
 
 cdef BaseFrame new_frame(bint tracked)
 cdef int share(BaseFrame frame, zmq_msg_t *msg) except -1
-cdef bint can_lend() except -1
 cdef int copy_into(zmq_msg_t *msg, object data) except -1
 cdef object lend(zmq_msg_t *msg, object data, bint tracked)
 cdef Py_ssize_t size_of(object data) except -1

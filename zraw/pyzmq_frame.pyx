@@ -4,7 +4,6 @@ What is sent without a copy comes back by zraw.release: no thread receives messa
 about it, and no Python runs in libzmq's.
 """
 
-import threading
 from threading import Event
 from time import monotonic, sleep
 from weakref import ref
@@ -119,8 +118,8 @@ cdef class Flat:
 
     def __init__(self, data, bint writable=False, Py_ssize_t size=-1):
         PyBuffer_Release(&self.view)  # nothing, the first time
-        PyObject_GetBuffer(data, &self.view, PyBUF_ANY_CONTIGUOUS
-                           | (PyBUF_WRITABLE if writable else 0))
+        cdef int access = PyBUF_WRITABLE if writable else 0
+        PyObject_GetBuffer(data, &self.view, <int> PyBUF_ANY_CONTIGUOUS | access)
         self.size = self.view.len if size < 0 else size
 
     def __dealloc__(self):
@@ -156,16 +155,6 @@ cdef Py_ssize_t size_of(object data) except -1:
     return size
 
 
-cdef bint can_lend() except -1:
-    """Whether a thread is one of the system's, as zraw.release needs it.
-
-    gevent can make greenlets of them: that one would wait, and all others with it.
-    """
-    start = getattr(threading, "_start_joinable_thread", None) or \
-        threading._start_new_thread
-    return start.__module__ == "_thread"
-
-
 cdef int copy_into(zmq_msg_t *msg, object data) except -1:
     """Make `msg`, which is empty, a copy of a buffer."""
     cdef Py_buffer view
@@ -184,10 +173,7 @@ cdef int copy_into(zmq_msg_t *msg, object data) except -1:
 cdef object lend(zmq_msg_t *msg, object data, bint tracked):
     """Make `msg` a message of the caller's memory; return its event, or None."""
     cdef Tracker tracker = Tracker() if tracked else None
-    if can_lend():
-        pin(msg, flat(data), None, tracker)
-    else:
-        copy_into(msg, flat(data))
+    pin(msg, flat(data), None, tracker)
     return Released(tracker) if tracked else None
 
 

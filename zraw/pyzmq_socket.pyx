@@ -354,7 +354,8 @@ cdef class BaseSocket:
                         drain()
                         return None if copy else finished()
                     leave(core)
-        return send_part(core, data, flags, copy, track, self.copy_threshold)
+        return send_part(core, data, flags, copy, track,
+                         <size_t> self.copy_threshold)
 
     def send_multipart(self, msg_parts, int flags=0, bint copy=True, bint track=False,
                        **kwargs):
@@ -363,7 +364,7 @@ cdef class BaseSocket:
             return replaced["send_multipart"](self, msg_parts, flags, copy, track,
                                               **kwargs)
         return send_message(opened(self), msg_parts, flags, copy, track,
-                            self.copy_threshold)
+                            <size_t> self.copy_threshold)
 
     def recv(self, int flags=0, bint copy=True, bint track=False):
         """Receive a frame as bytes, or as a Frame."""

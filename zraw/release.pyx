@@ -290,10 +290,22 @@ def release_loop():
 
 
 cdef bint ensure_thread() except -1:
-    """Start the release thread of this process; False when it is too late to."""
+    """Start the release thread of this process; False when it is too late to.
+
+    Or if threads are greenlets, as gevent can make them: this one would wait, and all
+    others with it.
+    """
     global thread, thread_generation, alarm, asleep, stopping
     if zraw_seen(&thread_generation) == fork_generation:
         return not zraw_seen_bool(&stopping)
+    try:
+        import threading  # not needed before, and a large part of `import zraw`
+    except ImportError:
+        return False
+    start = (getattr(threading, "_start_joinable_thread", None)
+             or threading._start_new_thread)
+    if start.__module__ != "_thread":
+        return False
     with cython.critical_section(starting):
         if zraw_seen(&thread_generation) == fork_generation:
             return not zraw_seen_bool(&stopping)
@@ -307,11 +319,10 @@ cdef bint ensure_thread() except -1:
         # Noted before the start, which lets other threads run: they may pin meanwhile.
         zraw_put(&thread_generation, fork_generation)
     try:
-        import threading  # not needed before, and a large part of `import zraw`
         thread = threading.Thread(target=release_loop, name="zraw-release",
                                   daemon=True)
         thread.start()
-    except (ImportError, RuntimeError):
+    except RuntimeError:
         with cython.critical_section(starting):
             PyThread_free_lock(alarm)  # no thread, and so nobody posts it
             zraw_put(&thread_generation, 0)
