@@ -10,6 +10,7 @@ from pathlib import Path
 
 import zmq
 from jupyter_client import AsyncKernelManager, BlockingKernelClient, KernelManager
+
 from pyzmq_case import EXPECTED, main
 
 SECONDS = 20

@@ -24,3 +24,56 @@ def run(request, tmp_path):
 def test_jupyter__kernels(run, case):
     needs("ipykernel", "jupyter_client")
     run("pyzmq_jupyter", case)
+
+
+@pytest.mark.parametrize(
+    ("case", "needed"),
+    [
+        ("tornado_streams", "tornado"),
+        ("tornado_web", "tornado"),
+        ("asyncio_server", "asyncio"),
+        ("asyncio_pubsub", "asyncio"),
+        ("msgspec_structs", "msgspec"),
+    ],
+)
+def test_loops__servers_and_their_clients(run, case, needed):
+    needs(needed)
+    run("pyzmq_loops", case)
+
+
+@pytest.mark.parametrize(
+    "case", ["requests", "timeouts", "full", "device", "patched_threads"]
+)
+def test_green__greenlets(run, case):
+    needs("gevent")
+    run("pyzmq_green", case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["fork", "spawn", "forkserver", "fork_instance", "fork_exits", "map_in_pool"],
+)
+def test_multiprocessing__pools_of_workers(run, case):
+    run("pyzmq_pool", case)
+
+
+@pytest.mark.parametrize(
+    "case", ["curve_in_thread", "plain_in_thread", "in_asyncio", "monitored"]
+)
+def test_auth__who_may_connect_and_how_it_went(run, case):
+    run("pyzmq_auth", case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "thread_device",
+        "process_device",
+        "monitored_queue",
+        "steered",
+        "thread_proxy",
+        "logs",
+    ],
+)
+def test_devices__and_logs(run, case):
+    run("pyzmq_devices", case)
