@@ -5,8 +5,12 @@ The programs are pyzmq_<what>.py; each checks what it gets, and which backend it
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from conftest import run_child
 from pyzmq_children import BACKENDS, needs, play
 
 
@@ -20,7 +24,7 @@ def run(request, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("case", ["session", "killed", "several"])
+@pytest.mark.parametrize("case", ["session", "encrypted", "killed", "several"])
 def test_jupyter__kernels(run, case):
     needs("ipykernel", "jupyter_client")
     run("pyzmq_jupyter", case)
@@ -77,3 +81,10 @@ def test_auth__who_may_connect_and_how_it_went(run, case):
 )
 def test_devices__and_logs(run, case):
     run("pyzmq_devices", case)
+
+
+def test_page__example_prints_what_it_says():
+    page = (Path(__file__).parents[1] / "docs" / "pyzmq.md").read_text()
+    found = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", page, re.DOTALL)
+    done = run_child(found[1], env={"PYZMQ_BACKEND": "cython"})
+    assert (done.code, done.out, done.err) == (0, found[2], "")
