@@ -176,6 +176,15 @@ def asyncio_server() -> None:
     context.term()
 
 
+def on_uvloop() -> None:
+    """The same on uvloop, whose reader of descriptors is another one."""
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio_server()
+    asyncio_pubsub()
+
+
 def asyncio_pubsub() -> None:
     """An XPUB that sees its subscribers, and a poller of tasks for all of them."""
 

@@ -37,6 +37,7 @@ def test_jupyter__kernels(run, case):
         ("tornado_web", "tornado"),
         ("asyncio_server", "asyncio"),
         ("asyncio_pubsub", "asyncio"),
+        ("on_uvloop", "uvloop"),
         ("msgspec_structs", "msgspec"),
     ],
 )
