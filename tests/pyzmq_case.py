@@ -36,7 +36,9 @@ def limited(socket: zmq.Socket) -> zmq.Socket:
     return socket
 
 
-def raises(kind: type[Exception], call: Callable[..., object], *args: object) -> None:
+def raises(
+    kind: type[BaseException], call: Callable[..., object], *args: object
+) -> None:
     try:
         call(*args)
     except kind as error:

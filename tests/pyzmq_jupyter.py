@@ -10,8 +10,9 @@ from pathlib import Path
 
 import zmq
 from jupyter_client import AsyncKernelManager, BlockingKernelClient, KernelManager
+from jupyter_client.threaded import ThreadedKernelClient, ThreadedZMQSocketChannel
 
-from pyzmq_case import EXPECTED, main
+from pyzmq_case import EXPECTED, main, until
 
 SECONDS = 20
 THREADS = r"""
@@ -179,6 +180,49 @@ def killed() -> None:
     Cell(client, "6 * 7").has(result="42")
     client.stop_channels()
     manager.shutdown_kernel(now=True)
+
+
+def threaded() -> None:
+    """A client whose sockets live on a loop in a thread, as that of a console."""
+
+    class Shell(ThreadedZMQSocketChannel):
+        def call_handlers(self, message: dict) -> None:
+            if message["msg_type"] == "execute_reply":
+                replies.append(message["content"]["status"])
+
+    class IOPub(ThreadedZMQSocketChannel):
+        def call_handlers(self, message: dict) -> None:
+            if message["content"].get("name") == "stdout":
+                texts.append(message["content"]["text"])
+            if message["content"].get("execution_state") == "idle":
+                idle.append(message["parent_header"].get("msg_id"))
+
+    class Ignored(ThreadedZMQSocketChannel):
+        def call_handlers(self, message: dict) -> None:
+            pass
+
+    replies: list[str] = []
+    texts: list[str] = []
+    idle: list[str] = []
+    manager = KernelManager(transport="ipc")
+    manager.start_kernel()
+    client = ThreadedKernelClient(
+        shell_channel_class=Shell,
+        iopub_channel_class=IOPub,
+        stdin_channel_class=Ignored,
+        control_channel_class=Ignored,
+    )
+    client.load_connection_info(manager.get_connection_info())
+    client.start_channels()
+    until(lambda: client.kernel_info() and idle)
+    asked = [client.execute(f"print({i})") for i in range(30)]
+    until(lambda: set(asked) <= set(idle) and len(replies) == 30)
+    client.iopub_channel.flush()
+    assert replies == ["ok"] * 30
+    assert "".join(texts) == "".join(f"{i}\n" for i in range(30)), texts
+    client.stop_channels()
+    manager.shutdown_kernel()
+    assert not manager.is_alive()
 
 
 def several() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import urllib.request
 from typing import Union
@@ -173,6 +175,45 @@ def asyncio_server() -> None:
 
     context = zmq.asyncio.Context()
     asyncio.run(asyncio.wait_for(run(), SECONDS))
+    context.term()
+
+
+def ctrl_c() -> None:
+    """Ctrl-C ends servers that wait, in time, and their sockets close."""
+    from zmq.eventloop.zmqstream import ZMQStream
+
+    async def serve() -> None:
+        with context.socket(zmq.ROUTER) as router:
+            endpoint(router)
+            asyncio.get_running_loop().call_later(0.05, interrupt)
+            await router.recv_multipart()
+
+    async def stream() -> None:
+        streamed = ZMQStream(context.socket(zmq.ROUTER, socket_class=zmq.Socket))
+        streamed.on_recv(print)
+        asyncio.get_running_loop().call_later(0.05, interrupt)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            streamed.close()
+
+    def wait() -> None:
+        with context.socket(zmq.ROUTER, socket_class=zmq.Socket) as router:
+            timer = threading.Timer(0.05, interrupt)
+            timer.start()
+            try:
+                while not router.poll(1000):  # a signal just before it is seen after it
+                    pass
+            finally:
+                timer.join()
+
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    context = zmq.asyncio.Context()
+    raises(KeyboardInterrupt, asyncio.run, serve())
+    raises(KeyboardInterrupt, asyncio.run, stream())
+    raises(KeyboardInterrupt, wait)
     context.term()
 
 

@@ -24,7 +24,9 @@ def run(request, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("case", ["session", "encrypted", "killed", "several"])
+@pytest.mark.parametrize(
+    "case", ["session", "encrypted", "killed", "threaded", "several"]
+)
 def test_jupyter__kernels(run, case):
     needs("ipykernel", "jupyter_client")
     run("pyzmq_jupyter", case)
@@ -37,6 +39,7 @@ def test_jupyter__kernels(run, case):
         ("tornado_web", "tornado"),
         ("asyncio_server", "asyncio"),
         ("asyncio_pubsub", "asyncio"),
+        ("ctrl_c", "tornado"),
         ("on_uvloop", "uvloop"),
         ("msgspec_structs", "msgspec"),
     ],
