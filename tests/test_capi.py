@@ -41,7 +41,7 @@ def test_get_library__is_the_one_in_use(lib):
     assert tuple(number.value for number in numbers) == zraw.version()
     with open("/proc/self/maps") as maps:
         mapped = {line.split()[-1] for line in maps if "libzmq" in line}
-    assert {os.path.realpath(zraw.get_library())} == mapped
+    assert os.path.realpath(zraw.get_library()) in mapped  # pyzmq may have its own
 
 
 def test_socket_acquire__address_sends(pair, lib):

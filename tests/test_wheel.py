@@ -29,7 +29,7 @@ from wheel_tools import (
     put_command,
     repair_wheel,
 )
-from zraw.cli import CAPABILITIES
+from zraw.cli_info import CAPABILITIES
 
 MPL = "/* SPDX-License-Identifier: MPL-2.0 */\n"
 VERSION = """#define ZMQ_VERSION_MAJOR {}
@@ -57,7 +57,7 @@ def commands(tmp_path, monkeypatch):
 
 def find_libzmq() -> Path:
     """Return zraw's libzmq, asked for where pyzmq's is not loaded, too."""
-    done = run_child("from zraw.cli import libzmq_path; print(libzmq_path())")
+    done = run_child("import zraw; print(zraw.get_library())")
     assert done.code == 0, done
     return Path(done.out.strip()).resolve()
 
