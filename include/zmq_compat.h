@@ -2,7 +2,9 @@
 
     One build of an extension then runs with a libzmq that has the drafts and
     with one that has not: an absent function has the address NULL.  Include
-    this header instead of zmq.h and before anything that includes zmq.h.  */
+    this header instead of zmq.h and before anything that includes zmq.h.
+
+    Nothing is weak on Windows, where zraw.h has these functions looked up.  */
 
 #ifndef ZRAW_ZMQ_COMPAT_H
 #define ZRAW_ZMQ_COMPAT_H
@@ -82,7 +84,7 @@ int zmq_disconnect_peer(void *s, uint32_t routing_id);
 
 /*  zraw's own modules are linked to libzmq; what others compile reaches it through
     zraw.  */
-#ifndef ZRAW_BUILD
+#if !defined(ZRAW_BUILD) || defined(_WIN32)
 #include "zraw.h"
 #endif
 

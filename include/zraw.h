@@ -27,9 +27,9 @@
 /*  What is in the capsule.  Entries are added at the end, and nothing is changed
     without a new ZRAW_API_VERSION; a new zraw works with what older headers made.  */
 
-/*  Every function of zmq.h, deprecated ones left out; NULL for a draft function that
-    the running libzmq has not.  */
-#define ZRAW_LIBZMQ(X) \
+/*  Every function of zmq.h, deprecated ones left out: those that every libzmq has, and
+    draft functions, NULL if the running one has not got them.  */
+#define ZRAW_STABLE(X) \
     X(int, zmq_errno, (void)) \
     X(const char *, zmq_strerror, (int errnum)) \
     X(void, zmq_version, (int *major, int *minor, int *patch)) \
@@ -93,7 +93,9 @@
     X(void *, zmq_stopwatch_start, (void)) \
     X(unsigned long, zmq_stopwatch_intermediate, (void *watch)) \
     X(unsigned long, zmq_stopwatch_stop, (void *watch)) \
-    X(void, zmq_sleep, (int seconds)) \
+    X(void, zmq_sleep, (int seconds))
+
+#define ZRAW_DRAFTS(X) \
     X(int, zmq_ctx_set_ext, \
       (void *context, int option, const void *optval, size_t optvallen)) \
     X(int, zmq_ctx_get_ext, \
@@ -129,6 +131,8 @@
     X(int, zmq_socket_monitor_pipes_stats, (void *s)) \
     X(int, zmq_ppoll, \
       (zmq_pollitem_t *items, int nitems, long timeout, const void *sigmask))
+
+#define ZRAW_LIBZMQ(X) ZRAW_STABLE(X) ZRAW_DRAFTS(X)
 
 #define ZRAW_ENTRY(result, name, arguments) result(*name) arguments;
 typedef struct {
@@ -255,7 +259,49 @@ static inline int import_zraw(void)
     For EINTR call PyErr_CheckSignals() instead, and go on if it returns 0.  */
 #define zraw_raise_errno (zraw_api->raise_errno)
 
-#ifndef ZRAW_LINKED
+#endif /* !ZRAW_BUILD */
+
+/*  Windows has no weak symbols: zraw's own modules look the draft functions up in the
+    library that the others were linked from.  */
+#if defined(ZRAW_BUILD) && defined(_WIN32)
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+
+static zraw_libzmq_t zraw_table;
+
+static BOOL CALLBACK zraw_fill_table(PINIT_ONCE once, void *unused, void **result)
+{
+    HMODULE library = NULL;
+    (void) once, (void) unused, (void) result;
+    GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS
+                           | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                       (const char *) zmq_version, &library);
+#define ZRAW_ENTRY(result, name, arguments) zraw_table.name = name;
+    ZRAW_STABLE(ZRAW_ENTRY)
+#undef ZRAW_ENTRY
+#define ZRAW_ENTRY(result, name, arguments) \
+    zraw_table.name = \
+        (result(*) arguments)(void (*)(void)) GetProcAddress(library, #name);
+    if (library != NULL) {
+        ZRAW_DRAFTS(ZRAW_ENTRY)
+    }
+#undef ZRAW_ENTRY
+    return TRUE;
+}
+
+/*  A thread may ask without the GIL.  */
+static inline const zraw_libzmq_t *zraw_filled_table(void)
+{
+    static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+    InitOnceExecuteOnce(&once, zraw_fill_table, NULL, NULL);
+    return &zraw_table;
+}
+#define zraw_libzmq zraw_filled_table()
+#endif
+
+#if !defined(ZRAW_BUILD) && !defined(ZRAW_LINKED)
 #define zmq_errno (zraw_libzmq->zmq_errno)
 #define zmq_strerror (zraw_libzmq->zmq_strerror)
 #define zmq_version (zraw_libzmq->zmq_version)
@@ -316,6 +362,10 @@ static inline int import_zraw(void)
 #define zmq_stopwatch_intermediate (zraw_libzmq->zmq_stopwatch_intermediate)
 #define zmq_stopwatch_stop (zraw_libzmq->zmq_stopwatch_stop)
 #define zmq_sleep (zraw_libzmq->zmq_sleep)
+#endif
+
+#if (!defined(ZRAW_BUILD) && !defined(ZRAW_LINKED)) \
+    || (defined(ZRAW_BUILD) && defined(_WIN32))
 #define zmq_ctx_set_ext (zraw_libzmq->zmq_ctx_set_ext)
 #define zmq_ctx_get_ext (zraw_libzmq->zmq_ctx_get_ext)
 #define zmq_join (zraw_libzmq->zmq_join)
@@ -343,8 +393,6 @@ static inline int import_zraw(void)
 #define zmq_socket_monitor_versioned (zraw_libzmq->zmq_socket_monitor_versioned)
 #define zmq_socket_monitor_pipes_stats (zraw_libzmq->zmq_socket_monitor_pipes_stats)
 #define zmq_ppoll (zraw_libzmq->zmq_ppoll)
-#endif /* !ZRAW_LINKED */
-
-#endif /* !ZRAW_BUILD */
+#endif
 
 #endif

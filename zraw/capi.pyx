@@ -30,13 +30,11 @@ cdef extern from *:
     """
     #include "zraw.h"
 
-    static zraw_libzmq_t zraw_table;
-    /* Not an initializer: on Windows these addresses are known at run time only. */
-    static void zraw_fill_table(void) {
-        #define ZRAW_ENTRY(result, name, arguments) \
-            zraw_table.name = (result(*) arguments) name;
-        ZRAW_LIBZMQ(ZRAW_ENTRY)
-    }
+    #ifndef _WIN32  /* for which zraw.h has the same, with drafts looked up */
+    #define ZRAW_ENTRY(result, name, arguments) (result(*) arguments) name,
+    static const zraw_libzmq_t zraw_table = {ZRAW_LIBZMQ(ZRAW_ENTRY)};
+    static const zraw_libzmq_t *zraw_filled_table(void) { return &zraw_table; }
+    #endif
     """
     const int ZRAW_API_VERSION
     const char *ZRAW_API_CAPSULE
@@ -55,8 +53,7 @@ cdef extern from *:
         int (*message_release)(object message) except -1
         object (*message_new)()
         int (*raise_errno)(int errnum, const char *call) except -1
-    const zraw_libzmq_t zraw_table
-    void zraw_fill_table()
+    const zraw_libzmq_t *zraw_filled_table()
 
 
 cdef int mistaken(object item, str expected, str call) except -1:
@@ -180,12 +177,11 @@ def message_release(message):
     release_message(message)
 
 
-zraw_fill_table()
 cdef zraw_api_t api
 api.version = ZRAW_API_VERSION
 api.size = sizeof(zraw_api_t)
 api.libzmq_size = sizeof(zraw_libzmq_t)
-api.libzmq = &zraw_table
+api.libzmq = zraw_filled_table()
 api.socket_acquire = acquire_socket
 api.socket_release = release_socket
 api.context_handle = context_handle
