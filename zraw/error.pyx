@@ -2,6 +2,34 @@
 
 import errno as _errno
 
+from libc.errno cimport (
+    EACCES,
+    EADDRINUSE,
+    EADDRNOTAVAIL,
+    EAGAIN,
+    EALREADY,
+    EBUSY,
+    ECHILD,
+    ECONNABORTED,
+    ECONNREFUSED,
+    ECONNRESET,
+    EEXIST,
+    EFAULT,
+    EHOSTUNREACH,
+    EINPROGRESS,
+    EINVAL,
+    EISDIR,
+    EMFILE,
+    ENOENT,
+    ENOMEM,
+    ENOTDIR,
+    EPERM,
+    EPIPE,
+    EPROTONOSUPPORT,
+    ESRCH,
+    ETIMEDOUT,
+)
+
 from zraw.libzmq cimport (
     EFSM,
     EMTHREAD,
@@ -208,40 +236,40 @@ class NoChildProcess(ZMQError, ChildProcessError):
     __module__ = "zraw"
 
 
+# By C's numbers, which are libzmq's: on Windows Python's errno has others for sockets.
 cdef dict CLASSES = {
-    _errno.EAGAIN: Again,
+    EAGAIN: Again,
     ETERM: ContextTerminated,
     EFSM: InvalidState,
-    _errno.ENOTSOCK: NotASocket,
-    _errno.ENOTSUP: NotSupported,
-    _errno.EBUSY: SocketInUse,
-    _errno.EPERM: PermissionDenied,
-    _errno.EADDRINUSE: AddressInUse,
-    _errno.EADDRNOTAVAIL: AddressNotAvailable,
-    _errno.EHOSTUNREACH: HostUnreachable,
-    _errno.EINVAL: InvalidArgument,
-    _errno.EFAULT: InvalidHandle,
-    _errno.ENOENT: NotFound,
-    _errno.EACCES: PermissionDenied,
-    _errno.EMFILE: TooManySockets,
-    _errno.EPROTONOSUPPORT: ProtocolNotSupported,
+    ENOTSOCK: NotASocket,
+    ENOTSUP: NotSupported,
+    EBUSY: SocketInUse,
+    EPERM: PermissionDenied,
+    EADDRINUSE: AddressInUse,
+    EADDRNOTAVAIL: AddressNotAvailable,
+    EHOSTUNREACH: HostUnreachable,
+    EINVAL: InvalidArgument,
+    EFAULT: InvalidHandle,
+    ENOENT: NotFound,
+    EACCES: PermissionDenied,
+    EMFILE: TooManySockets,
+    EPROTONOSUPPORT: ProtocolNotSupported,
     ENOCOMPATPROTO: IncompatibleProtocol,
     EMTHREAD: NoIOThread,
-    _errno.ECONNREFUSED: ConnectionRefused,
-    _errno.ETIMEDOUT: TimedOut,
-    _errno.ECONNRESET: ConnectionReset,
-    _errno.ECONNABORTED: ConnectionAborted,
-    _errno.EPIPE: BrokenPipe,
+    ECONNREFUSED: ConnectionRefused,
+    ETIMEDOUT: TimedOut,
+    ECONNRESET: ConnectionReset,
+    ECONNABORTED: ConnectionAborted,
+    EPIPE: BrokenPipe,
     _errno.ESHUTDOWN: BrokenPipe,
-    _errno.EINPROGRESS: InProgress,
-    _errno.EALREADY: InProgress,
-    _errno.EEXIST: FileExists,
-    _errno.EISDIR: IsADirectory,
-    _errno.ENOTDIR: NotADirectory,
-    _errno.ESRCH: ProcessNotFound,
-    _errno.ECHILD: NoChildProcess,
+    EINPROGRESS: InProgress,
+    EALREADY: InProgress,
+    EEXIST: FileExists,
+    EISDIR: IsADirectory,
+    ENOTDIR: NotADirectory,
+    ESRCH: ProcessNotFound,
+    ECHILD: NoChildProcess,
 }
-cdef int NO_MEMORY = _errno.ENOMEM
 
 
 cdef int fail(int err, object call) except -1:
@@ -251,7 +279,7 @@ cdef int fail(int err, object call) except -1:
     if (err == ETERM or err == ENOTSOCK) and is_exiting():
         with nogil:
             sleep_for_good()
-    if err == NO_MEMORY:
+    if err == ENOMEM:
         raise MemoryError(call)
     text = (<bytes> zmq_strerror(err)).decode("utf-8", "surrogateescape")
     raise CLASSES.get(err, ZMQError)(err, f"{text}: {call}")
@@ -260,8 +288,8 @@ cdef int fail(int err, object call) except -1:
 cdef int fail_forked(object call) except -1:
     """Raise ForkError, which is zraw's own EPERM and not the system's."""
     global zraw_last_errno
-    zraw_last_errno = _errno.EPERM
-    raise ForkError(_errno.EPERM, f"made before the fork, by the parent: {call}")
+    zraw_last_errno = EPERM
+    raise ForkError(EPERM, f"made before the fork, by the parent: {call}")
 
 
 cdef int fail_draft(object call) except -1:
