@@ -46,6 +46,17 @@ from zraw.libzmq cimport (
 )
 from zraw.option cimport c_string
 
+cdef extern from *:
+    """
+    /* Where nobody is, and nobody is asked over a network. */
+    #ifdef _WIN32
+    #define ZRAW_NOWHERE "tcp://127.0.0.1:1"  /* which may have no ipc */
+    #else
+    #define ZRAW_NOWHERE "ipc:///dev/null/zraw"
+    #endif
+    """
+    const char *ZRAW_NOWHERE
+
 cdef enum:
     SERVER = 12     # ZMQ_SERVER, a draft
     PATIENCE = 1000  # ms, with a thread of libzmq's
@@ -112,7 +123,6 @@ cdef int visit(void *scratch, uint64_t thread) noexcept nogil:
 
     A connection to nowhere is its errand: giving that up needs an answer.
     """
-    cdef const char *nowhere = b"ipc:///dev/null/zraw"
     cdef uint64_t affinity = (<uint64_t> 1) << thread
     cdef zmq_pollitem_t item
     cdef size_t size = sizeof(item.fd)
@@ -122,10 +132,10 @@ cdef int visit(void *scratch, uint64_t thread) noexcept nogil:
     while zmq_setsockopt(scratch, ZMQ_AFFINITY, &affinity, sizeof(affinity)) < 0:
         if zmq_errno() != EINTR:
             return 0
-    while zmq_connect(scratch, nowhere) < 0:
+    while zmq_connect(scratch, ZRAW_NOWHERE) < 0:
         if zmq_errno() != EINTR:
             return 0
-    while zmq_disconnect(scratch, nowhere) < 0:
+    while zmq_disconnect(scratch, ZRAW_NOWHERE) < 0:
         if zmq_errno() != EINTR:
             return 0
     if zmq_getsockopt(scratch, ZMQ_FD, &item.fd, &size) == 0:
