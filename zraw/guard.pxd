@@ -7,6 +7,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uintptr_t
 
+from zraw.libzmq cimport zmq_fd_t
 from zraw.process cimport fork_generation
 
 cdef extern from *:
@@ -21,6 +22,7 @@ cdef extern from *:
     #define ZRAW_CLOSING 0x80000000u  /* taken for good, by close() */
     #define ZRAW_PARKED 0x80000001u   /* its thread sleeps until the process ends */
     #define ZRAW_HELD 0x10000u        /* one extension has taken it; see capi.pyx */
+    #define ZRAW_NO_FD ((zmq_fd_t)-1)  /* on Windows it is unsigned, wider than int */
     /* threading.get_ident(), in one instruction where it is one. */
     #if defined(__GLIBC__) && defined(__x86_64__) && __GNUC__ >= 11
     #define zraw_this_thread() ((unsigned long)__builtin_thread_pointer())
@@ -29,6 +31,9 @@ cdef extern from *:
     #endif
     /* What another thread may change, or look at, meanwhile: read and written whole. */
     #ifdef Py_GIL_DISABLED
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #error "zraw for free-threaded Python on Windows: compile it with clang-cl"
+    #endif
     #define ZRAW_FREE_THREADED 1
     #define zraw_seen(word) __atomic_load_n((word), __ATOMIC_ACQUIRE)
     #define zraw_put(word, to) __atomic_store_n((word), (to), __ATOMIC_RELEASE)
@@ -97,6 +102,7 @@ cdef extern from *:
     const uint32_t ZRAW_PARKED
     const uint32_t ZRAW_HELD
     const bint FREE_THREADED "ZRAW_FREE_THREADED"
+    const zmq_fd_t NO_FD "ZRAW_NO_FD"
     unsigned long zraw_this_thread() noexcept nogil
     uint32_t zraw_seen(uint32_t *word) noexcept nogil
     bint zraw_seen_bool "zraw_seen"(bint *word) noexcept nogil
@@ -143,7 +149,7 @@ cdef class GuardedSocket:
     cdef uint32_t generation      # fork_generation at opening; 0: not open
     cdef unsigned long thread     # that used it last, or that waits inside
     cdef readonly int type
-    cdef int fd                   # ZMQ_FD, or -1
+    cdef zmq_fd_t fd              # ZMQ_FD, or NO_FD
     cdef uint32_t detour
     cdef bint shared              # ZMQ_THREAD_SAFE: any number of threads at once
     cdef bint borrowed
@@ -212,6 +218,7 @@ cdef list hold(list sockets, str call)
 cdef void release_all(list held) noexcept
 cdef int check_not_terminated(list held, str call) except -1
 cdef int socket_int(void *socket, int option) noexcept nogil
+cdef zmq_fd_t socket_fd(void *socket) noexcept nogil
 cdef str type_name(int type)
 cdef object to_number(object value, str what, object low, object high)
 cdef int to_int(object value, str what) except? -1

@@ -30,6 +30,7 @@ from zraw.libzmq cimport (
     ETERM,
     ZMQ_DONTWAIT,
     ZMQ_EVENTS,
+    ZMQ_FD,
     ZMQ_LINGER,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
@@ -44,6 +45,7 @@ from zraw.libzmq cimport (
     ZMQ_TYPE,
     zmq_close,
     zmq_errno,
+    zmq_fd_t,
     zmq_getsockopt,
     zmq_poller_add,
     zmq_poller_destroy,
@@ -91,6 +93,14 @@ cdef int socket_int(void *socket, int option) noexcept nogil:
     cdef size_t size = sizeof(value)
     zmq_getsockopt(socket, option, &value, &size)
     return value
+
+
+cdef zmq_fd_t socket_fd(void *socket) noexcept nogil:
+    """Return ZMQ_FD; NO_FD of a thread-safe socket, and after ETERM."""
+    cdef zmq_fd_t fd = NO_FD
+    cdef size_t size = sizeof(fd)
+    zmq_getsockopt(socket, ZMQ_FD, &fd, &size)
+    return fd
 
 
 cdef str type_name(int type):
@@ -167,7 +177,7 @@ def look_at(GuardedSocket socket not None):
     if zraw_seen(&socket.generation) != fork_generation:
         return None
     return (type_name(socket.type), zraw_seen(&socket.busy) != 0,
-            socket.fd if socket.fd >= 0 else None, *socket.endpoints(),
+            socket.fd if socket.fd != NO_FD else None, *socket.endpoints(),
             zraw_seen_long(&socket.thread))
 
 
@@ -189,7 +199,7 @@ cdef int to_int(object value, str what) except? -1:
     cdef long number
     if PyLong_CheckExact(value):
         number = PyLong_AsLongAndOverflow(value, &overflow)
-        if not overflow and -2**31 <= number < 2**31:
+        if not overflow and number == <int> number:
             return <int> number
     return to_number(value, what, -2**31, 2**31 - 1)
 

@@ -15,9 +15,11 @@ from zraw.guard cimport (
     type_name,
 )
 from zraw.libzmq cimport (
+    ZMQ_FD,
     ZMQ_PUB,
     ZMQ_REP,
     zmq_errno,
+    zmq_fd_t,
     zmq_getsockopt,
     zmq_setsockopt,
 )
@@ -245,6 +247,8 @@ cdef object get_option(GuardedSocket socket, int option, type kind):
     cdef char buffer[8192]
     cdef size_t size = sizeof(buffer)
     buffer[0] = 0
+    if option == ZMQ_FD and sizeof(zmq_fd_t) > sizeof(int):
+        c_type = UINT64  # a SOCKET of Windows
     if c_type == INT:
         size = sizeof(int)
     elif c_type == INT64 or c_type == UINT64:

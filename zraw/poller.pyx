@@ -12,6 +12,7 @@ from libc.errno cimport EAGAIN, EBUSY, EFAULT, EINVAL
 from zraw.error cimport fail, fail_forked
 from zraw.guard cimport (
     FREE_THREADED,
+    NO_FD,
     GuardedSocket,
     Watcher,
     enter,
@@ -301,7 +302,7 @@ cdef class Poller(Watcher):
             (EBUSY).
         Since: libzmq 4.3.2
         """
-        cdef zmq_fd_t fd = -1
+        cdef zmq_fd_t fd = NO_FD
         cdef int err = EINVAL
         self.begin("Poller.fd()")
         if self.ptr != NULL:
@@ -366,7 +367,7 @@ cdef class Poller(Watcher):
         """Return the entry of a Socket or a descriptor, or None."""
         cdef Entry entry
         cdef bint is_socket = isinstance(item, GuardedSocket)
-        cdef int fd = -1 if is_socket else to_fd(item, f"{call}: fd")
+        cdef zmq_fd_t fd = NO_FD if is_socket else to_fd(item, f"{call}: fd")
         for candidate in self.current():
             entry = candidate
             if entry.socket is item if is_socket else entry.fd == fd:
@@ -419,7 +420,7 @@ cdef class Poller(Watcher):
         entry.user_data = user_data
         entry.events = to_events(events, f"{call}: events")
         if isinstance(item, GuardedSocket):
-            entry.fd = -1
+            entry.fd = NO_FD
             entry.socket = socket = item
         else:
             entry.fd = to_fd(item, f"{call}: fd")

@@ -1,4 +1,5 @@
 from zraw.guard cimport GuardedSocket, Watcher
+from zraw.libzmq cimport zmq_fd_t
 
 
 cdef class Waiter(Watcher):
@@ -14,5 +15,5 @@ cdef class Waiter(Watcher):
 
 cdef short poll_socket(GuardedSocket socket, int timeout, short events) except -1
 cdef short to_events(object events, str call) except -1
-cdef int to_fd(object item, str what) except -1
+cdef zmq_fd_t to_fd(object item, str what) except? <zmq_fd_t> -1
 cdef int check_count(Py_ssize_t count, str call) except -1

@@ -6,7 +6,7 @@ from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.tuple cimport PyTuple_CheckExact
 from libc.errno cimport EINTR
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from zraw.error cimport fail, fail_draft
 from zraw.guard cimport (
@@ -18,18 +18,18 @@ from zraw.guard cimport (
     hold,
     leave,
     release_all,
-    socket_int,
+    socket_fd,
     to_int,
     to_milliseconds,
     to_number,
 )
 from zraw.libzmq cimport (
-    ZMQ_FD,
     ZMQ_POLLERR,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
     ZMQ_POLLPRI,
     zmq_errno,
+    zmq_fd_t,
     zmq_poll,
     zmq_pollitem_t,
     zmq_ppoll,
@@ -44,7 +44,8 @@ cdef extern from *:
     #define zraw_no_signals(set) (*(set) = 0)
     #define zraw_add_signal(set, number) 0
     #define zraw_open_max() 0x7fffffffL
-    #define ZRAW_SETSIZE 64
+    #define ZRAW_SETSIZE 0x7fffffff  /* zmq_ppoll() is not for Windows */
+    #define ZRAW_FD_MAX ((uint64_t)(zmq_fd_t)-1 - 1)
     #else
     #include <signal.h>
     #include <sys/select.h>
@@ -54,6 +55,7 @@ cdef extern from *:
     #define zraw_add_signal(set, number) sigaddset(set, number)
     #define zraw_open_max() sysconf(_SC_OPEN_MAX)
     #define ZRAW_SETSIZE FD_SETSIZE
+    #define ZRAW_FD_MAX 0x7fffffff
     #endif
     """
     ctypedef struct zraw_sigset:
@@ -62,6 +64,7 @@ cdef extern from *:
     int zraw_add_signal(zraw_sigset *signals, int number)
     long zraw_open_max()
     const int ZRAW_SETSIZE
+    const uint64_t ZRAW_FD_MAX
 
 cdef int EVENTS = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI
 # libzmq sleeps in microseconds of 32 bits if it has nothing to wait for.
@@ -139,12 +142,13 @@ cdef class Items(Waiter):
         return zmq_poll(self.items, self.count, timeout)
 
     cdef int take(self, str call) except -1:
-        cdef int i, fd
+        cdef int i
+        cdef zmq_fd_t fd
         Waiter.take(self, call)
         for i in range(self.count if self.masked else 0):
             fd = self.items[i].fd
             if self.items[i].socket != NULL:
-                fd = socket_int(self.items[i].socket, ZMQ_FD)
+                fd = socket_fd(self.items[i].socket)
             if fd >= ZRAW_SETSIZE or self.count > ZRAW_SETSIZE:
                 # libzmq would write beyond the end of an fd_set, or abort.
                 self.give()
@@ -223,14 +227,14 @@ cdef short to_events(object events, str what) except -1:
     return <short> wanted
 
 
-cdef int to_fd(object item, str what) except -1:
+cdef zmq_fd_t to_fd(object item, str what) except? <zmq_fd_t> -1:
     """Return the descriptor that an int or an object with fileno() stands for."""
     if not hasattr(item, "__index__"):
         if not hasattr(item, "fileno"):
             raise TypeError(f"{what}: a Socket, a descriptor or an object with "
                             f"fileno(), not {type(item).__name__}")
         item = item.fileno()
-    return to_number(item, f"{what}: descriptor", 0, 2**31 - 1)
+    return to_number(item, f"{what}: descriptor", 0, ZRAW_FD_MAX)
 
 
 cdef int check_count(Py_ssize_t count, str call) except -1:

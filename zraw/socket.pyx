@@ -22,6 +22,7 @@ from zraw.guard cimport (
     enter,
     leave,
     partings,
+    socket_fd,
     socket_int,
     to_address,
     to_flags,
@@ -43,7 +44,6 @@ from zraw.guard cimport (
 from zraw.libzmq cimport (
     ENOTSUP,
     ZMQ_DONTWAIT,
-    ZMQ_FD,
     ZMQ_POLLIN,
     ZMQ_POLLOUT,
     ZMQ_PUB,
@@ -157,7 +157,7 @@ cdef class Socket(ConnectingSocket):
                 self.context = context
                 zraw_put_long(&self.thread, zraw_this_thread())
                 self.type = socket_int(ptr, ZMQ_TYPE)
-                self.fd = socket_int(ptr, ZMQ_FD)
+                self.fd = socket_fd(ptr)
                 self.shared = socket_int(ptr, ZMQ_THREAD_SAFE) == 1
                 if self.type == ZMQ_PUB or self.type == ZMQ_XPUB or self.type == RADIO:
                     self.detour |= TIMED
