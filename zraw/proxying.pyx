@@ -31,12 +31,55 @@ import os
 cdef extern from *:
     """
     #ifdef _WIN32
-    typedef struct { int ends[2]; } zraw_waker;
-    static void zraw_waker_close(zraw_waker *waker, int told)
-    { (void)waker; (void)told; }
+    #include <fcntl.h>
+    #include <io.h>
+    #include <process.h>
+    #include <windows.h>
+    typedef struct {
+        int ends[2];
+        unsigned char number;
+        HANDLE thread;
+        void (*wake)(void *);
+        void *argument;
+    } zraw_waker;
+
+    static unsigned __stdcall zraw_waker_run(void *argument)
+    {
+        zraw_waker *waker = argument;
+        if (_read(waker->ends[0], &waker->number, 1) == 1 && waker->number)
+            waker->wake(waker->argument);
+        return 0;
+    }
+
     static int zraw_waker_start(zraw_waker *waker, void (*wake)(void *), void *argument)
-    { (void)waker; (void)wake; (void)argument; return -1; }
-    static void zraw_waker_stop(zraw_waker *waker) { (void)waker; }
+    {
+        waker->wake = wake;
+        waker->argument = argument;
+        waker->number = 0;
+        if (_pipe(waker->ends, 4096, _O_BINARY | _O_NOINHERIT) < 0)
+            return -1;
+        waker->thread = (HANDLE)_beginthreadex(NULL, 0, zraw_waker_run, waker, 0, NULL);
+        if (waker->thread != NULL)
+            return 0;
+        _close(waker->ends[0]);
+        _close(waker->ends[1]);
+        return -1;
+    }
+
+    static void zraw_waker_stop(zraw_waker *waker)
+    {
+        (void)!_write(waker->ends[1], "", 1);
+        WaitForSingleObject(waker->thread, INFINITE);
+        CloseHandle(waker->thread);
+    }
+
+    /* Nobody else is told: there, no event loop gets signals by their numbers. */
+    static void zraw_waker_close(zraw_waker *waker, int told)
+    {
+        (void)told;
+        _close(waker->ends[0]);
+        _close(waker->ends[1]);
+    }
     #else
     #include <errno.h>
     #include <fcntl.h>
