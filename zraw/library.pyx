@@ -30,15 +30,18 @@ cdef extern from *:
     #ifdef _WIN32
     #include <windows.h>
     static const char *zraw_library_path(void) {
-        static char path[1024];
+        static char path[3 * 1024];  /* UTF-8, as os.fsdecode() takes it */
+        wchar_t wide[1024];
         HMODULE library;
         DWORD size;
         if (!GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS
                                 | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
                                 (const char *) zmq_version, &library))
             return NULL;
-        size = GetModuleFileNameA(library, path, sizeof(path));
-        return size && size < sizeof(path) ? path : NULL;
+        size = GetModuleFileNameW(library, wide, 1024);
+        return size && size < 1024
+               && WideCharToMultiByte(CP_UTF8, 0, wide, -1, path, sizeof(path), NULL,
+                                      NULL) ? path : NULL;
     }
     #else
     #include <dlfcn.h>

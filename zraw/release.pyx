@@ -66,7 +66,11 @@ cdef extern from *:
         return _InterlockedExchange((volatile long *)flag, value);
     }
     static void zraw_add(Py_ssize_t *number, Py_ssize_t by) {
-        _InterlockedExchangeAdd64((volatile __int64 *)number, by);
+    #ifdef _WIN64
+        _InterlockedExchangeAdd64(number, by);
+    #else
+        _InterlockedExchangeAdd((volatile long *)number, by);
+    #endif
     }
     #else
     static void zraw_push(void *list, void *item) {
