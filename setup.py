@@ -15,6 +15,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
+# setuptools brings it along: it has to be imported first.
+from distutils.ccompiler import new_compiler  # isort: skip
+
 ROOT = Path(__file__).parent.resolve()
 MINIMUM = (4, 3, 2)
 HELP = """
@@ -41,6 +44,28 @@ def fail(reason: str) -> None:
     sys.exit(HELP.format(minimum=minimum, reason=reason))
 
 
+def library_name(folders: list[str]) -> str:
+    """Return what the linker calls libzmq.
+
+    vcpkg's is libzmq-mt-4_3_5.lib; the shortest name is the one to link to, and not a
+    static or debugging one beside it.
+    """
+    found = [path.stem for folder in folders for path in Path(folder).glob("*zmq*.lib")]
+    return min(found, key=len, default="zmq")
+
+
+def msvc() -> list[str] | None:
+    """Return the command of Microsoft's compiler, which is seldom on the PATH."""
+    if sys.platform != "win32" or os.environ.get("CC"):
+        return None
+    compiler = new_compiler()
+    if compiler.compiler_type != "msvc":
+        return None
+    compiler.initialize()
+    folders = [f"-I{folder}" for folder in compiler.include_dirs]
+    return [compiler.cc, "-nologo", *folders]
+
+
 def find_libzmq() -> dict[str, list[str]]:
     """Return the keywords of Extension that compile and link against libzmq."""
     if prefix := os.environ.get("ZRAW_PREFIX"):
@@ -51,7 +76,7 @@ def find_libzmq() -> dict[str, list[str]]:
         return {
             "include_dirs": [str(Path(prefix, "include").resolve())],
             "library_dirs": libraries,
-            "libraries": ["zmq"],
+            "libraries": [library_name(libraries)],
             "runtime_library_dirs": [] if sys.platform == "win32" else libraries,
         }
     tool = os.environ.get("PKG_CONFIG", "pkg-config")
@@ -85,7 +110,7 @@ class BuildPy(build_py):
         libzmq = find_libzmq()
         try:
             version = load("_constgen").write(
-                ROOT / "zraw" / "constants.py", libzmq["include_dirs"]
+                ROOT / "zraw" / "constants.py", libzmq["include_dirs"], msvc()
             )
         except FileNotFoundError as error:
             fail(f"the compiler finds no zmq.h ({error})")

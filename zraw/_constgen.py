@@ -1,7 +1,8 @@
 """Write constants.py and .pyi from zmq.h: names from its #defines, values from cpp.
 
 The build runs this file before anything is compiled, so it uses the standard
-library alone.  Nothing is executed on the target: a cross build works.
+library alone.  Nothing is executed on the target: a cross build works.  Every
+compiler can say what a name stands for; only GCC and its like can list all names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -34,48 +36,54 @@ NOT_CONSTANTS = {
     "ZMQ_VERSION",
     "_WIN32_WINNT",
 }
+# "# 1" of GCC and Clang, "#line 1" and backslashes, each twice, of MSVC.
+PLACE = re.compile(r'^#(?:line)? \d+ "([^"]*\bzmq\.h)"', re.M)
+MARK = re.compile(r'"zraw (\w+)"')
 DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Z_][A-Z0-9_]*)(?![\w(])", re.M)
 
 
 def compiler() -> list[str]:
     """Return the C compiler's command, as the build itself will use it."""
-    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    usual = "cl" if sys.platform == "win32" else "cc"
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or usual)
 
 
-def preprocess(include_dirs: list[str]) -> tuple[str, dict[str, str]]:
-    """Return the path of the zmq.h found and every macro defined after it."""
+def preprocess(command: list[str], include_dirs: list[str], lines: list[str]) -> str:
+    """Return what the preprocessor makes of lines that follow zmq.h."""
     flags = [f"-I{directory}" for directory in include_dirs]
     flags.append("-DZMQ_BUILD_DRAFT_API")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
-        source.write_text("#include <errno.h>\n#include <zmq.h>\n")
-        macros = run([*compiler(), *flags, "-dM", "-E", str(source)])
-        places = run([*compiler(), *flags, "-E", str(source)])
-    found = re.search(r'^# \d+ "([^"]*\bzmq\.h)"', places, re.M)
-    if not found:
+        before = ["#include <errno.h>", "#include <zmq.h>"]
+        source.write_text("\n".join([*before, *lines, ""]))
+        return run([*command, *flags, "-E", str(source)])
+
+
+def place(text: str) -> str:
+    """Return the path of the zmq.h that was read, from the marks of its lines."""
+    if not (found := PLACE.search(text)):
         raise FileNotFoundError("zmq.h")
-    pairs = re.findall(r"^#define (\w+)(?: (.*))?$", macros, re.M)
-    return found.group(1), dict(pairs)
+    return found.group(1).replace("\\\\", "\\")
 
 
 def run(command: list[str]) -> str:
     """Return the standard output of a command that has to succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False
+    )
     if done.returncode:
         raise FileNotFoundError(f"{shlex.join(command)}: {done.stderr.strip()}")
     return done.stdout
 
 
-def value(text: str, macros: dict[str, str]) -> int | str:
-    """Fold a macro's text: literals, names of other macros, + - | << and ~."""
+def value(text: str) -> int | str:
+    """Fold what a macro stands for: literals, + - | << and ~."""
 
     def fold(node: ast.AST) -> int | str:
         if isinstance(node, ast.Expression):
             return fold(node.body)
         if isinstance(node, ast.Constant) and isinstance(node.value, (int, str)):
             return node.value
-        if isinstance(node, ast.Name):
-            return value(macros[node.id], macros)
         if isinstance(node, ast.UnaryOp):
             operand = fold(node.operand)
             assert isinstance(operand, int)
@@ -103,11 +111,18 @@ def names(header: str) -> list[str]:
     return [name for name in found if name not in NOT_CONSTANTS]
 
 
-def constants(include_dirs: list[str]) -> dict[str, int | str]:
+def constants(command: list[str], include_dirs: list[str]) -> dict[str, int | str]:
     """Return name and value of every constant of the zmq.h found."""
-    path, macros = preprocess(include_dirs)
+    path = place(preprocess(command, include_dirs, []))
     header = Path(path).read_text(encoding="utf-8", errors="replace")
-    found = {name: value(macros[name], macros) for name in names(header)}
+    # A string is not expanded, and tells which name the text after it stands for.
+    asked = [f'"zraw {name}" {name}' for name in names(header)]
+    said = preprocess(command, include_dirs, asked)
+    _, *parts = MARK.split(re.sub(r"^[ \t]*#.*", "", said, flags=re.M))
+    found = {
+        name: value(" ".join(text.split()))
+        for name, text in zip(parts[::2], parts[1::2], strict=True)
+    }
     major, minor, patch = (
         int(found[f"ZMQ_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
     )
@@ -115,9 +130,14 @@ def constants(include_dirs: list[str]) -> dict[str, int | str]:
     return found
 
 
-def write(target: Path, include_dirs: list[str]) -> tuple[int, int, int]:
-    """Write constants.py to `target`, its stub beside it; return zmq.h's version."""
-    found = constants(include_dirs)
+def write(
+    target: Path, include_dirs: list[str], command: list[str] | None = None
+) -> tuple[int, int, int]:
+    """Write constants.py to `target`, its stub beside it; return zmq.h's version.
+
+    command: the C compiler's, if it is not the one that compiler() finds.
+    """
+    found = constants(command or compiler(), include_dirs)
     version = tuple(
         int(found[f"ZMQ_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
     )
