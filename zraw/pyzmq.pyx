@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stddef cimport size_t
 
 from zraw.libzmq cimport zmq_poll as c_poll
-from zraw.libzmq cimport zmq_pollitem_t
+from zraw.libzmq cimport zmq_fd_t, zmq_pollitem_t
 from zraw.polling cimport Waiter, check_count
 from zraw.pyzmq_core cimport Core
 from zraw.pyzmq_error cimport last_zmq_errno, translated
@@ -105,7 +105,7 @@ cdef class Items(Waiter):
         return 0
 
 
-cdef int descriptor(object what) except? -1:
+cdef zmq_fd_t descriptor(object what) except? <zmq_fd_t> -1:
     if isinstance(what, int):
         return what
     if not hasattr(what, "fileno"):

@@ -3,6 +3,7 @@
 from libc.stdint cimport uintptr_t
 
 from zraw.context cimport Context
+from zraw.libzmq cimport zmq_fd_t
 from zraw.socket cimport Socket
 
 
@@ -12,7 +13,7 @@ cdef class Core(Socket):
 
     cdef int end(self, bint given, int linger) except -1
     cdef int put_linger(self, int linger) noexcept
-    cdef int poller_fd(self) except -1
+    cdef zmq_fd_t poller_fd(self) except? <zmq_fd_t> -1
     cdef int drop_poller(self) noexcept
 
 

@@ -10,7 +10,7 @@ from libc.errno cimport EAGAIN, EFAULT, EINVAL
 from libc.stdint cimport uintptr_t
 
 from zraw.context cimport Context
-from zraw.guard cimport ZRAW_CLOSING, zraw_arm, zraw_seen
+from zraw.guard cimport NO_FD, ZRAW_CLOSING, zraw_arm, zraw_seen
 from zraw.libzmq cimport (
     ENOTSOCK,
     ZMQ_LINGER,
@@ -70,16 +70,16 @@ cdef class Core(Socket):
         self.drop_poller()
         return Socket.detach(self)
 
-    cdef int poller_fd(self) except -1:
+    cdef zmq_fd_t poller_fd(self) except? <zmq_fd_t> -1:
         """Return the descriptor of a poller that has the socket; it must not move.
 
         libzmq has none for the thread-safe types themselves.
         """
         cdef void *poller
-        cdef zmq_fd_t fd = -1
+        cdef zmq_fd_t fd = NO_FD
         cdef int err = 0
         if <void *> zmq_poller_fd == NULL:
-            return fail_zmq(EINVAL)
+            fail_zmq(EINVAL)
         with cython.critical_section(self):
             poller = self.fd_poller
             if poller == NULL:
@@ -93,7 +93,7 @@ cdef class Core(Socket):
         if err:
             self.drop_poller()
             fail_zmq(err)
-        return <int> fd
+        return fd
 
     cdef int drop_poller(self) noexcept:
         cdef void *poller

@@ -18,6 +18,7 @@ from libc.stdint cimport int64_t, uint32_t, uintptr_t
 
 from zraw.endpoint cimport refuse_zap_endpoint
 from zraw.guard cimport (
+    NO_FD,
     enter,
     leave,
     zraw_next,
@@ -35,6 +36,7 @@ from zraw.libzmq cimport (
     ZMQ_SNDMORE,
     ZMQ_TYPE,
     zmq_errno,
+    zmq_fd_t,
     zmq_getsockopt,
     zmq_send,
     zmq_socket_monitor,
@@ -172,29 +174,32 @@ cdef class BaseSocket:
         cdef char text[256]
         cdef int64_t wide = 0
         cdef int number = 0, rc, err
+        cdef zmq_fd_t fd = NO_FD
         cdef void *value = &number
         cdef size_t size = sizeof(number)
         if zraw_seen(&core.busy) and zraw_seen(&core.generation) == fork_generation:
             # What does not change may be asked by any thread.
             if option == ZMQ_TYPE:
                 return core.type
-            if option == ZMQ_FD and core.fd >= 0:
+            if option == ZMQ_FD and core.fd != NO_FD:
                 return core.fd
         if kind == TEXT:
             # One byte more than their 40 characters is how libzmq knows Z85 keys.
             value, size = text, 41 if 48 <= option <= 50 else 255
         elif kind == WIDE:
             value, size = &wide, sizeof(wide)
+        elif option == ZMQ_FD:
+            value, size = &fd, sizeof(fd)
         enter(core, "get()")
         if option == ZMQ_FD and core.shared:
             fresh = core.fd_poller == NULL
             try:
-                number = core.poller_fd()
+                fd = core.poller_fd()
             finally:
                 leave(core)
             if fresh and hasattr(package().error, "DraftFDWarning"):
                 warnings.warn(package().error.DraftFDWarning(), stacklevel=2)
-            return number
+            return fd
         rc = zmq_getsockopt(core.ptr, option, value, &size)
         err = zmq_errno() if rc < 0 else 0
         while err == EINTR:
@@ -208,7 +213,7 @@ cdef class BaseSocket:
         if kind == WIDE:
             return wide
         if kind != TEXT:
-            return number
+            return fd if option == ZMQ_FD else number
         if option != ROUTING_ID and size and text[size - 1] == 0:
             size -= 1
         return text[:size]
