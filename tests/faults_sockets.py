@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 from functools import partial
 
 import zraw
@@ -321,6 +322,18 @@ def recv_into_large(stage: Stage):
     push.send(SHORT)
     buffer = stage.buffer(len(LARGE))
     outcome = yield partial(pull.recv_into, buffer)
+    left(stage, sockets, outcome, [SHORT])
+
+
+@scenario()
+def recv_into_huge(stage: Stage):
+    """Of which zmq_recv() cannot say the size; only what is written to is there."""
+    sockets = push, pull = stage.pair()
+    push.send(SHORT)
+    with mmap.mmap(-1, 1 << 31) as buffer:
+        outcome = yield partial(pull.recv_into, buffer)
+        if outcome.ok:
+            assert (outcome.value, buffer[: len(SHORT)]) == (len(SHORT), SHORT)
     left(stage, sockets, outcome, [SHORT])
 
 

@@ -14,9 +14,12 @@ import pytest
 from conftest import run_child
 from faults import DRAFT, FUNCTIONS, MODULES, SURE, build, call_sites, preloaded
 
-pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="faults.c counts glibc's memory"
-)
+pytestmark = [
+    pytest.mark.timeout(180),  # half a minute, where nothing else is done
+    pytest.mark.skipif(
+        platform.libc_ver()[0] != "glibc", reason="faults.c counts glibc's memory"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,14 @@ def run(library: Path, module: str, choice: str, call: str) -> None:
     done = run_child(
         f"""
         import faulthandler, {module}, faults_run
-        faulthandler.dump_traceback_later(55, exit=True)
+        faulthandler.dump_traceback_later(170, exit=True)
         names = [
             name for name, scene in faults_run.SCENARIOS.items()
             if scene.play.__module__ == {module!r} and ({choice})
         ]
         faults_run.main(" ".join(names), {call})
         """,
-        timeout=60,
+        timeout=175,
         env=preloaded(library),
     )
     assert (done.code, done.err) == (0, ""), done
