@@ -15,6 +15,7 @@ import pytest
 import api_map
 import zraw
 from conftest import Finished, run_child
+from programs import WAITING
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "extending.md"
@@ -38,21 +39,8 @@ def pair(one=zraw.ZMQ_PUSH, other=zraw.ZMQ_PULL):
         socket.setsockopt(zraw.ZMQ_RCVTIMEO, 10_000)
     sockets[0].connect(sockets[1].bind("tcp://127.0.0.1:*"))
     return sockets
-
-def until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.001)
-
-def inside(socket):
-    try:
-        socket.getsockopt(zraw.ZMQ_LINGER)
-    except zraw.SocketInUse as error:
-        assert "an extension holds it" in str(error)
-        return True
-    return False
 """
+START += WAITING
 
 
 def run(command: list[str], folder: Path, **changes: str) -> str:
