@@ -69,8 +69,11 @@ try:
     from zraw.socket import Socket
     from zraw.stopwatch import Stopwatch
     from zraw.timers import Timers
-except ModuleNotFoundError as _error:
-    if not str(_error.name).startswith("zraw."):
+except ImportError as _error:
+    # An extension that is there and cannot be loaded has a name of its own here.
+    if _error.name != "zraw" and not (
+        isinstance(_error, ModuleNotFoundError) and str(_error.name).startswith("zraw.")
+    ):
         raise
     raise ImportError(
         f"zraw is not built in {_path.dirname(__file__)}: run 'pip install -e .' "
@@ -81,10 +84,15 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    known = f"ZMQ_{name}" in __all__
+    hint, plain = "", name.removeprefix("zmq_")
+    if f"ZMQ_{name}" in __all__:
+        hint = f"; it is zraw.ZMQ_{name}"
+    elif plain != name and plain in __all__:
+        hint = f"; it is zraw.{plain}"
+    elif name == "aio":
+        hint = "; import zraw.aio"
     raise AttributeError(
-        f"module 'zraw' has no attribute {name!r}"
-        + (f"; it is zraw.ZMQ_{name}" if known else ""),
+        f"module 'zraw' has no attribute {name!r}{hint}",
         name=name,
         obj=_sys.modules[__name__],
     )
