@@ -152,7 +152,10 @@ def test_error__caught_one_pickles(sock):
 
 def test_error__text_names_the_call_and_its_object(sock):
     where = sock(zraw.ZMQ_PUSH).bind("tcp://127.0.0.1:*")
-    text = f"[Errno {errno.EADDRINUSE}] Address already in use: bind({where!r})"
+    text = (
+        f"[Errno {errno.EADDRINUSE}] Address already in use: bind({where!r}): "
+        "a socket is bound there already; a * takes any port that is free"
+    )
     with pytest.raises(zraw.AddressInUse) as caught:
         sock(zraw.ZMQ_PULL).bind(where)
     assert str(caught.value) == text
@@ -168,7 +171,11 @@ def test_error__text_is_libzmqs(sock):
             lambda: sock(zraw.ZMQ_REP).send(b"x"),
             "send() on ZMQ_REP: recv() a whole request first",
         ),
-        (errno.EAGAIN, lambda: sock(zraw.ZMQ_PULL).recv(1), "recv() on ZMQ_PULL"),
+        (
+            errno.EAGAIN,
+            lambda: sock(zraw.ZMQ_PULL).recv(1),
+            "recv() on ZMQ_PULL: it has no endpoint; bind() or connect() first",
+        ),
         (
             errno.ENOENT,
             lambda: sock(zraw.ZMQ_PULL).disconnect("inproc://x"),

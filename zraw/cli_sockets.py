@@ -45,6 +45,9 @@ TAKES = {
 }
 EXPECTED = {
     errno.ENODEV: "an address or an interface of this machine, or *",
+    errno.EADDRNOTAVAIL: "an address or an interface of this machine, or *",
+    errno.ENOENT: "a path in a folder that exists",
+    errno.EACCES: "a port or a folder that this user has a right to",
     errno.EINVAL: "transport://address, as tcp://127.0.0.1:5555",
     errno.EPROTONOSUPPORT: "a transport that this libzmq has: see zraw info",
     zraw.ENOCOMPATPROTO: "a transport that this type can use",
@@ -57,7 +60,11 @@ def socket_type(command: str, word: str) -> str:
     """Return the name of a type that a command can use, without ZMQ_."""
     name = word.upper().removeprefix("ZMQ_")
     if name not in TYPES:
-        raise UsageError(f"{word!r} is no type of socket{guess(name, TYPES)}")
+        if "://" in word:
+            hint = "; the type comes first, and --bind or --connect before an endpoint"
+        else:
+            hint = guess(name, TYPES) or f"; it is one of {', '.join(TAKES[command])}"
+        raise UsageError(f"{word!r} is no type of socket{hint}")
     if name not in TAKES[command]:
         elsewhere = [
             c for c in ("request", "reply", "recv", "send") if name in TAKES[c]

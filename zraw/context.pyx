@@ -47,7 +47,7 @@ from zraw.libzmq cimport (
     zmq_errno,
     zmq_setsockopt,
 )
-from zraw.option cimport c_string, context_option
+from zraw.option cimport c_string, context_option, of_sockets
 from zraw.process cimport begin_exit, block_signals, fork_generation, monotonic_ns, nap
 from zraw.release cimport drain, stop
 
@@ -385,7 +385,8 @@ cdef class Context:
         cdef int value = zmq_ctx_get(self.ptr, number)
         cdef int err = errno
         if value < 0 and err:
-            fail(err, f"Context.get({context_option(number, 'r', &is_string)})")
+            fail(err, f"Context.get({context_option(number, 'r', &is_string)})"
+                 + of_sockets(number))
         return value
 
     @cython.critical_section
@@ -404,7 +405,7 @@ cdef class Context:
         self.check("set()")
         refuse_abort(number, wanted, f"Context.set({name}, {wanted})")
         if zmq_ctx_set(self.ptr, number, wanted) < 0:
-            fail(zmq_errno(), f"Context.set({name}, {wanted})")
+            fail(zmq_errno(), f"Context.set({name}, {wanted})" + of_sockets(number))
 
     @cython.critical_section
     def get_ext(self, option):

@@ -1,6 +1,8 @@
 """Endpoints: what is refused before libzmq sees it, and the calls that take one."""
 
 from libc.errno cimport (
+    EACCES,
+    EADDRINUSE,
     EADDRNOTAVAIL,
     EAGAIN,
     EINTR,
@@ -208,13 +210,33 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
 cdef str advice(int err, bytes endpoint, str name):
     """Return what to do about the mistakes that everybody makes once."""
     transport, _, address = endpoint.partition(b"://")
+    if err == EINVAL and not address and transport in (b"ipc", b"inproc"):
+        return f": {'a path' if transport == b'ipc' else 'a name'} is missing"
     if err == EINVAL and transport in WITH_PORT:
         if b":" not in address:
             return ": a port is missing, as in tcp://127.0.0.1:5555"
         if name == "connect" and b"*" in address:
             return ": connect() needs an address and a port; * is for bind()"
     if err == EADDRNOTAVAIL or err == ENODEV:
-        return ": not an address of this machine" if name == "bind" else ""
+        if name != "bind":
+            return ""
+        if transport in WITH_PORT and address.count(b":") > 1:
+            return ": not an address of this machine; IPv6 needs ZMQ_IPV6 and brackets"
+        return (": not an address of this machine; bind() takes an IP address, an "
+                "interface or *, and no host name")
+    if err == EADDRINUSE and transport in WITH_PORT:
+        return ": a socket is bound there already; a * takes any port that is free"
+    if err == EACCES and name == "bind":
+        return (": a low port may need a right that this process lacks"
+                if transport in WITH_PORT else ": the folder has to be writable")
+    if err == ENOCOMPATPROTO:
+        types = {b"udp": "ZMQ_RADIO, ZMQ_DISH and ZMQ_DGRAM"}
+        for multicast in (b"pgm", b"epgm", b"norm"):
+            types[multicast] = "ZMQ_PUB, ZMQ_SUB, ZMQ_XPUB and ZMQ_XSUB"
+        if transport in types:
+            return f": {transport.decode()} is for {types[transport]}"
+    if err == ENOENT and name == "bind":
+        return ": the folder has to exist"
     if err == EPROTONOSUPPORT:
         # By the names that zmq_has() knows them by.
         asked = {"ipc": b"ipc", "ws": b"WS", "wss": b"WSS", "tipc": b"tipc",

@@ -289,7 +289,8 @@ cdef int fail_forked(object call) except -1:
     """Raise ForkError, which is zraw's own EPERM and not the system's."""
     global zraw_last_errno
     zraw_last_errno = EPERM
-    raise ForkError(EPERM, f"made before the fork, by the parent: {call}")
+    raise ForkError(EPERM, "made before the fork, by the parent; the child needs a "
+                    f"context and sockets of its own: {call}")
 
 
 cdef int fail_draft(object call) except -1:

@@ -167,6 +167,7 @@ cdef class GuardedSocket:
     cdef uint32_t monitor_serial  # of the monitor it has, or that it reads
     cdef bint linked_inside       # an endpoint of inproc was given to it,
     cdef uint32_t partings_then   # and so many connections had been given up by then
+    cdef bint subscribed          # ZMQ_SUBSCRIBE was set
 
     cdef int refuse(self, str call) except -1
     cdef int reject(self, str call) except -1

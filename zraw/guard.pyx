@@ -18,7 +18,7 @@ from cpython.exc cimport (
 )
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.ref cimport PyObject
-from libc.errno cimport EAGAIN, EBUSY, EINTR
+from libc.errno cimport EAGAIN, EBUSY, EHOSTUNREACH, EINTR
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
 
@@ -40,6 +40,7 @@ from zraw.libzmq cimport (
     ZMQ_RCVTIMEO,
     ZMQ_REP,
     ZMQ_REQ,
+    ZMQ_ROUTER,
     ZMQ_SNDMORE,
     ZMQ_SUB,
     ZMQ_TYPE,
@@ -108,8 +109,20 @@ cdef str type_name(int type):
     return TYPE_NAMES.get(type, f"socket type {type}")
 
 
-cdef str advice(int err, int type, bint sending):
+cdef str advice(GuardedSocket socket, int err, bint sending):
     """Return what to do about the mistakes that everybody makes once."""
+    cdef int type = socket.type
+    if err == EAGAIN:
+        # Whose endpoints are not its own affair may have a peer all the same.
+        if socket.borrowed or socket.monitor_serial:
+            return ""
+        if not socket.ends:
+            return ": it has no endpoint; bind() or connect() first"
+        if type == ZMQ_SUB and not socket.subscribed:
+            return ": nothing is subscribed; setsockopt(ZMQ_SUBSCRIBE, b\"\") takes all"
+        return ""
+    if err == EHOSTUNREACH and type == ZMQ_ROUTER:
+        return ": no peer has the routing id in the first frame"
     if err == EFSM and type == ZMQ_REQ:
         return ": recv() the reply first" if sending else ": send() a request first"
     if err == EFSM and type == ZMQ_REP:
@@ -181,12 +194,23 @@ def look_at(GuardedSocket socket not None):
             zraw_seen_long(&socket.thread))
 
 
+cdef str meant(object value, str what):
+    """Return what to add to a complaint about a value that is no int."""
+    if isinstance(value, str):
+        name = f"ZMQ_{value.upper().removeprefix('ZMQ_')}"
+        return f"; it is zraw.{name}" if hasattr(constants, name) else ""
+    if what.endswith((": timeout", ": linger")):
+        return ": milliseconds, or -1 for ever"
+    return ": milliseconds" if what.endswith(": interval") else ""
+
+
 cdef object to_number(object value, str what, object low, object high):
     """Return an int, a bool or the like as int; what is a float is none."""
     if PyLong_CheckExact(value) and low <= value <= high:
         return value
     if isinstance(value, (float, str, bytes)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{what}: int, not {type(value).__name__}")
+        raise TypeError(f"{what}: int, not {type(value).__name__}"
+                        + meant(value, what))
     number = value.__index__()
     if not low <= number <= high:
         raise OverflowError(f"{what}: {low} to {high}, not {number}")
@@ -231,7 +255,9 @@ cdef int check_flags(object flags, int allowed, str call) except -1:
     if number & ~allowed:
         names = "ZMQ_DONTWAIT or ZMQ_SNDMORE" if allowed & ZMQ_SNDMORE else \
             "ZMQ_DONTWAIT"
-        raise ValueError(f"{call}: flags: {names}, not {number}")
+        limit = "ZMQ_SNDTIMEO" if allowed & ZMQ_SNDMORE else "ZMQ_RCVTIMEO"
+        raise ValueError(f"{call}: flags: {names}, not {number}; the limit of a wait "
+                         f"is {limit}")
     return number
 
 
@@ -260,7 +286,7 @@ cdef class GuardedSocket:
 
     cdef int raise_errno(self, int err, str call) except -1:
         """Raise the exception of `err`; the guard is free."""
-        return fail(err, self.describe(call) + advice(err, self.type, "send" in call))
+        return fail(err, self.describe(call) + advice(self, err, "send" in call))
 
     cdef int refuse(self, str call) except -1:
         """Join, where the type allows it, or say why the guard was not to be had."""
@@ -276,7 +302,7 @@ cdef class GuardedSocket:
             if zraw_seen(&self.busy) == ZRAW_CLOSING:
                 fail(ENOTSOCK, f"{call}: the socket is being closed")
             who = "an extension holds it" if is_held(&self.busy) \
-                else "another thread is using it"
+                else "another thread is using it; let each have a socket of its own"
             fail(EBUSY, f"{self.describe(call)}: {who}")
         if generation:
             fail_forked(self.describe(call))

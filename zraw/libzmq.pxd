@@ -73,7 +73,9 @@ cdef extern from "zmq_compat.h" nogil:
     const int ZMQ_XSUB
     const int ZMQ_STREAM
 
+    const int ZMQ_ROUTING_ID
     const int ZMQ_SUBSCRIBE
+    const int ZMQ_UNSUBSCRIBE
     const int ZMQ_FD
     const int ZMQ_EVENTS
     const int ZMQ_TYPE

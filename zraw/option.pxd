@@ -11,3 +11,4 @@ cdef int refuse_buffer(object error, object data, str what) except -1
 cdef str option_name(int option)
 cdef str context_option(int option, str access, bint *is_string)
 cdef str message_property(int property)
+cdef str of_sockets(int option)

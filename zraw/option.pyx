@@ -18,6 +18,9 @@ from zraw.libzmq cimport (
     ZMQ_FD,
     ZMQ_PUB,
     ZMQ_REP,
+    ZMQ_ROUTING_ID,
+    ZMQ_SUBSCRIBE,
+    ZMQ_UNSUBSCRIBE,
     zmq_errno,
     zmq_fd_t,
     zmq_getsockopt,
@@ -191,6 +194,14 @@ cdef str context_option(int option, str access, bint *is_string):
     return f"ZMQ_{entry[0]}" if entry else str(option)
 
 
+cdef str of_sockets(int option):
+    """Return what to add to a complaint about a number that contexts do not know."""
+    if (option, "r") in CONTEXT_OPTIONS or (option, "w") in CONTEXT_OPTIONS:
+        return ""
+    entry = OPTIONS.get(option)
+    return f": ZMQ_{entry[0]} is of sockets, each by setsockopt()" if entry else ""
+
+
 cdef str message_property(int property):
     name = MESSAGE_PROPERTIES.get(property)
     return f"ZMQ_{name}" if name else str(property)
@@ -235,6 +246,11 @@ cdef tuple find(int option, type kind, str call):
         return str(option), INT, "rw"
     if kind is bytes:
         return str(option), BINARY, "rw"
+    for access in "wr":
+        known = CONTEXT_OPTIONS.get((option, access))
+        if known is not None:
+            raise ValueError(f"{call}: option: {option} is ZMQ_{known[0]}, of "
+                             "contexts: Context.set() and get()")
     raise ValueError(f"{call}: option: {option} is not one that zraw knows; "
                      "say type=int or type=bytes")
 
@@ -341,5 +357,17 @@ cdef int set_option(GuardedSocket socket, int option, object value,
     if err:
         what = "" if "s" in access else f" = {given!r}"
         fail(err, socket.describe(call + what)
-             + (": it can only be read" if "w" not in access else ""))
+             + (": it can only be read" if "w" not in access
+                else advice(err, option, size)))
+    if option == ZMQ_SUBSCRIBE:
+        socket.subscribed = True
     return 0
+
+
+cdef str advice(int err, int option, size_t size):
+    """Return what an option is for, where libzmq only says that it is not for this."""
+    if err == EINVAL and (option == ZMQ_SUBSCRIBE or option == ZMQ_UNSUBSCRIBE):
+        return ": it is for ZMQ_SUB"
+    if err == EINVAL and option == ZMQ_ROUTING_ID and not 0 < size < 256:
+        return ": 1 to 255 bytes"
+    return ""

@@ -228,7 +228,7 @@ cdef class Poller(Watcher):
             fail(err, "Poller.size()")
         return size
 
-    def add(self, GuardedSocket socket not None, events=1, user_data=None):
+    def add(self, socket, events=1, user_data=None):
         """Register a socket.
 
         C call: zmq_poller_add() (draft)
@@ -239,6 +239,10 @@ cdef class Poller(Watcher):
         Raises: InvalidArgument (EINVAL) if it is registered; NotASocket (ENOTSOCK);
             SocketInUse (EBUSY); InvalidHandle (EFAULT) if the poller is destroyed.
         """
+        if not isinstance(socket, GuardedSocket):
+            raise TypeError("Poller.add(): socket: Socket, not "
+                            f"{type(socket).__name__}; for a descriptor there is "
+                            "add_fd()")
         self.register(socket, events, user_data, "Poller.add()")
 
     def modify(self, GuardedSocket socket not None, events):
