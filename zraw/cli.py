@@ -47,7 +47,8 @@ class Parser(argparse.ArgumentParser):
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         if not status and sys.stdout is not None:
             sys.stdout.flush()  # while somebody looks at errors
-        super().exit(status, message)
+        # Before 3.12 argparse would write to what is not there, and lose the status.
+        super().exit(status, message if sys.stderr is not None else None)
 
     def parse_known_args(  # type: ignore[override]
         self, args: Any = None, namespace: Any = None
