@@ -25,7 +25,7 @@ ALLOWED = (
     "zraw\\.\\w+\\.(AtomicCounter|Poller|Stopwatch|Timers)\\.__init__\n"
 )
 if sys.version_info < (3, 12):  # buffers exist, but not these names for them
-    ALLOWED += "zraw\\.message\\.Message\\.__(release_)?buffer__\n"
+    ALLOWED += "zraw\\.\\w+\\.(Message|Flat|BaseFrame)\\.__(release_)?buffer__\n"
 
 
 def python_m(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
