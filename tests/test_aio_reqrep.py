@@ -417,3 +417,21 @@ def test_request__errors_go_to_who_asks(on_loop, ctx):
         assert not request.on_error.all
 
     on_loop(main)
+
+
+@pytest.mark.parametrize("linger", [None, 50])
+def test_request__no_server_keeps_nobody_waiting(on_loop, linger):
+    options = {} if linger is None else {zraw.ZMQ_LINGER: linger}
+
+    async def main():
+        with zraw.Context() as context:
+            connect = "tcp://127.0.0.1:9"
+            async with aio.Request(
+                context, connect=connect, options=options
+            ) as request:
+                assert request.socket.getsockopt(zraw.ZMQ_LINGER) == (linger or 0)
+                with pytest.raises(TimeoutError):
+                    await request.request(b"x", timeout=0.05)
+        return "ended"
+
+    assert on_loop(main, 10) == "ended"

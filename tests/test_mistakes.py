@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -96,12 +98,12 @@ def test_mistake__endpoint(of_type, call, endpoint, error, said):
 def test_mistake__bind_twice(of_type):
     one, two = of_type("PULL"), of_type("PULL")
     endpoint = one.bind("tcp://127.0.0.1:*")
-    for socket in (one, two):
+    for one_of_both in (one, two):
         said = (
             f"bind({endpoint!r}): a socket is bound there already; a * takes any port"
         )
         with pytest.raises(zraw.AddressInUse, match=re.escape(said)):
-            socket.bind(endpoint)
+            one_of_both.bind(endpoint)
 
 
 def test_mistake__bind_without_the_right():
@@ -405,3 +407,33 @@ def test_mistake__forgotten_close():
     """)
     assert done.code == 0
     assert "ResourceWarning: unclosed <zraw.Socket ZMQ_PUSH idle, connected" in done.err
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "fifo"])
+def test_mistake__ipc_path_of_a_file(of_type, tmp_path, kind):
+    """libzmq would remove it, whatever it is."""
+    path, target = tmp_path / "there", tmp_path / "target"
+    target.write_text("dear to somebody")
+    if kind == "file":
+        path.write_text("dear to somebody")
+    elif kind == "link":
+        path.symlink_to(target)
+    else:
+        os.mkfifo(path)
+    before = os.lstat(path)
+    with pytest.raises(zraw.FileExists, match="a file that is no socket is there"):
+        of_type("PULL").bind(f"ipc://{path}")
+    assert os.lstat(path) == before
+    assert target.read_text() == "dear to somebody"
+
+
+def test_mistake__ipc_path_of_a_socket_that_is_left(of_type, tmp_path):
+    """As of a process that was killed: it is taken over, as in C."""
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "left"))
+    server, client = of_type("PULL"), of_type("PUSH")
+    server.setsockopt(zraw.ZMQ_RCVTIMEO, 5000)
+    client.setsockopt(zraw.ZMQ_SNDTIMEO, 5000)
+    client.connect(server.bind(f"ipc://{tmp_path}/left"))
+    client.send(b"x")
+    assert server.recv() == b"x"

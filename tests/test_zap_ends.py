@@ -48,10 +48,9 @@ def gate(ctx, sock):
 def test_zap_enforce_domain__while_there_is_no_handler(ctx, gate, mechanism, enforce):
     """Without it, NULL and CURVE let in everybody, once a handler has ended."""
     server, where, reader = gate.place(mechanism, ZAP_ENFORCE_DOMAIN=enforce)
-    with zap.ZapHandler(ctx, {"test": {}}):
-        gate.says(where, b"too soon", AS_ALICE[mechanism])
-        assert event_of(reader) == DENIED
     once = {**AS_ALICE[mechanism], "RECONNECT_IVL": 60000}
+    with zap.ZapHandler(ctx, {"test": {}}), gate.says(where, b"too soon", once):
+        assert event_of(reader) == DENIED
     with gate.says(where, b"meanwhile", once):
         if enforce or mechanism == "PLAIN":
             assert event_of(reader) == NO_HANDLER

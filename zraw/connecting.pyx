@@ -168,10 +168,11 @@ cdef class ConnectingSocket(MonitoredSocket):
             ProtocolNotSupported (EPROTONOSUPPORT), IncompatibleProtocol
             (ENOCOMPATPROTO), InvalidArgument (EINVAL), NoIOThread (EMTHREAD),
             ContextTerminated (ETERM), NotASocket (ENOTSOCK), SocketInUse (EBUSY),
-            InvalidState (EFSM) on the reader of a monitor; ValueError for an
-            endpoint that libzmq would misread.  Whatever else the system says of
-            an address comes as ZMQError or the class of its errno: NotFound
-            (ENOENT) for a folder that is missing, for one.
+            InvalidState (EFSM) on the reader of a monitor; FileExists (EEXIST) for an
+            ipc path where a file is that is no socket, which libzmq would remove;
+            ValueError for an endpoint that libzmq would misread.  Whatever else the
+            system says of an address comes as ZMQError or the class of its errno:
+            NotFound (ENOENT) for a folder that is missing, for one.
         """
         cdef char last[1024]
         cdef size_t size = sizeof(last)

@@ -1,10 +1,14 @@
 """Endpoints: what is refused before libzmq sees it, and the calls that take one."""
 
+import os
+import stat
+
 from libc.errno cimport (
     EACCES,
     EADDRINUSE,
     EADDRNOTAVAIL,
     EAGAIN,
+    EEXIST,
     EINTR,
     EINVAL,
     ENODEV,
@@ -92,6 +96,20 @@ cdef int refuse_zap_endpoint(int type, bytes text, str call) except -1:
     if text == b"inproc://zeromq.zap.01" and type not in (ZMQ_REP, ZMQ_ROUTER, SERVER):
         fail(ENOCOMPATPROTO, f"{call}: only a ZMQ_REP or a ZMQ_ROUTER can handle ZAP "
              f"at {text.decode()!r}")
+    return 0
+
+
+cdef int refuse_file(bytes text, str call) except -1:
+    """Refuse the path of a file that is no socket: libzmq would remove it."""
+    cdef bytes path = text[6:]
+    if not text.startswith(b"ipc://") or path[:1] in (b"", b"@", b"*"):
+        return 0
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return 0  # libzmq says what is wrong with it
+    if not stat.S_ISSOCK(mode) and not stat.S_ISDIR(mode):
+        fail(EEXIST, f"{call}: a file that is no socket is there, and would be removed")
     return 0
 
 
@@ -188,6 +206,7 @@ cdef int endpoint_call(GuardedSocket socket, endpoint_function function,
     cdef int rc, err = EINTR
     if function == zmq_bind:
         refuse_zap_endpoint(socket.type, text, socket.describe(call))
+        refuse_file(text, socket.describe(call))
     enter(socket, call)
     if function == zmq_bind or function == zmq_connect:
         refuse_zap_abort(socket, call)

@@ -58,8 +58,9 @@ class Request(Typed):
     """Request(context, bind=, connect=, identity=, options={}): a ZMQ_REQ.
 
     ZMQ_REQ_RELAXED and ZMQ_REQ_CORRELATE are set: a question can be asked again, and
-    a late answer never answers a later one.  A ROUTER sees a frame more than of a
-    plain ZMQ_REQ: everything before the empty frame is the envelope.
+    a late answer never answers a later one.  ZMQ_LINGER is 0, unless `options` has it.
+    A ROUTER sees a frame more than of a plain ZMQ_REQ: everything before the empty
+    frame is the envelope.
     """
 
     TYPE = zraw.ZMQ_REQ
@@ -88,6 +89,8 @@ class Request(Typed):
     def _prepare(self, socket: Socket) -> None:
         socket.setsockopt(zraw.ZMQ_REQ_RELAXED, 1)
         socket.setsockopt(zraw.ZMQ_REQ_CORRELATE, 1)
+        # Who closes it waits for no answer, and then for no server either.
+        socket.setsockopt(zraw.ZMQ_LINGER, 0)
 
     async def request(
         self,
