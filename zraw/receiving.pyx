@@ -12,7 +12,7 @@ from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR
 from libc.limits cimport INT_MAX
-from libc.string cimport memcpy, strchr
+from libc.string cimport memcpy
 
 from zraw.guard cimport GuardedSocket, enter, leave
 from zraw.libzmq cimport (
@@ -114,7 +114,6 @@ cdef int get_into(void *ptr, void *argument, int flags) noexcept nogil:
 cdef int lend(object buffer, Py_buffer *view) except -1:
     """Take memory to receive into; but not where Python's own pointers are."""
     cdef int flags = PyBUF_SIMPLE | PyBUF_WRITABLE
-    cdef str text
     try:
         if not PyByteArray_CheckExact(buffer):
             try:
@@ -128,12 +127,22 @@ cdef int lend(object buffer, Py_buffer *view) except -1:
             raise TypeError("recv_into(): buffer: writable and contiguous: "
                             f"{error}") from None
         refuse_buffer(error, buffer, "recv_into(): buffer: writable and contiguous")
-    if view.format != NULL and strchr(view.format, c"O") != NULL:
-        text = (<bytes> view.format).decode("latin-1")
-        if "O" in "".join(text.split(":")[::2]):  # names stand between colons
-            PyBuffer_Release(view)
-            raise TypeError("recv_into(): buffer: its memory holds Python objects")
+    if view.format != NULL and holds_objects(view.format):
+        PyBuffer_Release(view)
+        raise TypeError("recv_into(): buffer: its memory holds Python objects")
     return 0
+
+
+cdef bint holds_objects(const char *format) noexcept:
+    """Whether an O stands in a format, and not in a name, which is between colons."""
+    cdef bint named = False
+    while format[0]:
+        if format[0] == c":":
+            named = not named
+        elif format[0] == c"O" and not named:
+            return True
+        format += 1
+    return False
 
 
 cdef Py_ssize_t recv_buffer(GuardedSocket socket, object buffer, int flags) except -1:
